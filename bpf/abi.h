@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only) */
+/*
+ * What the BPF programs and user space agree on: ring records, map keys, probe cookies.
+ * Fixed-width kernel types only; both sides assert the sizes.
+ */
+#ifndef ABI_H
+#define ABI_H
+
+#include <linux/types.h>
+
+#define ABI_COMM_LEN 16
+
+/*
+ * Payload of one record at most. A TLS record carries 16 KiB, so a read or a write of one record
+ * is one ring record; larger buffers travel in pieces.
+ */
+#define ABI_CHUNK 16384
+
+/* Path of an executable: components from the last one to the first, each ended by a NUL. */
+#define ABI_PATH_LEN  4096
+#define ABI_NAME_LEN  256
+#define ABI_PATH_DEEP 40
+
+enum abi_dir {
+	ABI_IN = 0,
+	ABI_OUT = 1,
+};
+
+enum rec_type {
+	REC_DATA = 1, /* rec_data with len bytes behind it */
+	REC_GAP,      /* rec_data without bytes: len bytes are missing, reason says why */
+	REC_CONN,  /* rec_conn: a connection's first record, repeated when its address is known */
+	REC_PROC,  /* rec_proc: a process' first record */
+	REC_CLOSE, /* rec_state: the library freed the handle */
+	REC_EXIT,  /* rec: the process ended or executed another program */
+	REC_STATE, /* rec_state: made in user space from the maps, never by BPF */
+};
+
+enum rec_reason {
+	REASON_NONE = 0,
+	REASON_FAULT,	 /* REC_GAP: memory not readable */
+	REASON_SENDFILE, /* REC_GAP: sent by the kernel from a file */
+};
+
+struct rec {
+	__u16 type;
+	__u8 dir;
+	__u8 reason;
+	__u32 tid;
+	__u32 pid;
+	__u32 pad;
+	__u64 time_ns; /* CLOCK_MONOTONIC */
+	__u64 conn;    /* id; 0 in REC_PROC and REC_EXIT */
+};
+
+struct rec_data {
+	struct rec h;
+	__u64 off;  /* stream offset of the first byte */
+	__u64 len;  /* bytes; in REC_DATA at most ABI_CHUNK */
+	__u64 lost; /* bytes of this stream that found the ring full so far */
+	char comm[ABI_COMM_LEN];
+	__u8 data[];
+};
+
+struct rec_addr {
+	__u16 family; /* AF_INET, AF_INET6; 0: not known */
+	__u16 lport;  /* host byte order */
+	__u16 rport;
+	__u16 pad;
+	__u8 laddr[16];
+	__u8 raddr[16];
+};
+
+struct rec_conn {
+	struct rec h;
+	__u64 handle;
+	__u64 cookie;
+	struct rec_addr addr;
+};
+
+struct rec_proc {
+	struct rec h;
+	__u32 ppid;
+	__u32 uid;
+	__u32 gid;
+	__u32 path_len; /* bytes of path in use */
+	__u64 start_ns; /* CLOCK_BOOTTIME */
+	__u64 cgroup_id;
+	char path[ABI_PATH_LEN + ABI_NAME_LEN];
+};
+
+struct rec_state {
+	struct rec h;
+	__u64 handle;
+	__u64 off[2]; /* bytes handled, by enum abi_dir */
+};
+
+/* Key of the map conns. */
+struct conn_key {
+	__u64 handle;
+	__u32 tgid;
+	__u32 pad;
+};
+
+/* Value of the map conns: one TLS handle from its first use to its end. */
+struct conn {
+	__u64 id;
+	__u32 tgid;
+	__u32 pad0;
+	__u64 cookie;	/* of the site that saw it first */
+	__u64 off[2];	/* bytes given a place in the stream; added before they are copied */
+	__u64 done[2];	/* the same, added when they are in the ring or lost */
+	__u64 lost[2];	/* of these, found the ring full */
+	__u64 ahead;	/* bytes of the write in progress that are out already */
+	__u64 sent;	/* bytes that write gave to the socket */
+	__u32 sends;	/* in so many calls */
+	__u8 announced; /* enum announced */
+	__u8 proc_known;
+	__u16 pad;
+	struct rec_addr addr;
+};
+
+enum announced {
+	ANNOUNCED_NOT = 0,
+	ANNOUNCED_BARE,
+	ANNOUNCED_ADDR,
+};
+
+/* Counters, one array per CPU. */
+enum counter {
+	CNT_UNTRACKED_CALLS, /* transfers of known length without a place in conns */
+	CNT_UNTRACKED_BYTES,
+	CNT_MISSED_CALLS, /* calls without a place in threads, or nested too deep */
+	CNT_LOST_BYTES,	  /* found the ring full */
+	CNT_LOST_NOTES,	  /* REC_CLOSE, REC_EXIT that found the ring full */
+	CNT_MAX,
+};
+
+/* Key of the map filters; which fields are used depends on kind. The value is not used. */
+enum filter_kind {
+	FILTER_EXCLUDE = 0, /* a: tgid */
+	FILTER_PID,	    /* a: tgid */
+	FILTER_UID,	    /* a: uid */
+	FILTER_COMM,	    /* a, b: the name's 16 bytes */
+	FILTER_EXE,	    /* a: kernel's device number, b: inode */
+	FILTER_MAX,
+};
+
+struct filter_key {
+	__u64 kind;
+	__u64 a;
+	__u64 b;
+};
+
+/* The cookie of a probe says how to read the call. */
+#define COOKIE_DIR_OUT	  (1ULL << 0)
+#define COOKIE_OUT_ARG	  (1ULL << 1) /* success is > 0, the count is behind a pointer */
+#define COOKIE_SENDFILE	  (1ULL << 2)
+#define COOKIE_NO_FREE	  (1ULL << 3) /* the file's end-of-connection function is not probed */
+#define COOKIE_REPORTED	  (1ULL << 4) /* used by BPF: a nested call has reported the bytes */
+#define COOKIE_ARG_SHIFT  8	      /* 8 bits: which argument is the pointer */
+#define COOKIE_FILE_SHIFT 32	      /* 32 bits: the file's number in user space */
+
+_Static_assert(sizeof(struct rec) == 32, "rec");
+_Static_assert(sizeof(struct rec_data) == 72, "rec_data");
+_Static_assert(sizeof(struct rec_conn) == 88, "rec_conn");
+_Static_assert(sizeof(struct rec_state) == 56, "rec_state");
+_Static_assert(sizeof(struct conn_key) == 16, "conn_key");
+_Static_assert(sizeof(struct conn) == 136, "conn");
+_Static_assert(sizeof(struct filter_key) == 24, "filter_key");
+
+#endif

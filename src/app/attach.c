@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "app/attach.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "app/command.h"
+#include "app/log.h"
+#include "app/selection.h"
+#include "app/session.h"
+#include "app/targets.h"
+#include "probe/tap.h"
+#include "util/exitcode.h"
+
+static const char *explain(int r)
+{
+	switch (-r) {
+	case ENOEXEC:
+		return "this is not an ELF library or program";
+	case EOPNOTSUPP:
+		return "this is for another architecture";
+	case ESRCH:
+		return "there are no TLS functions in it (a stripped static program has no "
+		       "symbols)";
+	case EFBIG:
+		return "this is too large";
+	}
+	return strerror(-r);
+}
+
+static int add_given(struct targets *targets, const struct option_list *paths)
+{
+	for (size_t i = 0; i < paths->count; i++) {
+		int r = targets_add_path(targets, paths->items[i]);
+
+		if (!r)
+			continue;
+		log_error("--libssl %s: %s", paths->items[i], explain(r));
+		return r == -EACCES || r == -EPERM ? EXITCODE_DENIED : EXITCODE_NOTHING;
+	}
+	return 0;
+}
+
+static int add_selected(struct targets *targets, const struct selection *sel)
+{
+	for (size_t i = 0; i < sel->pid_count; i++) {
+		int r = targets_add_process(targets, sel->pids[i]);
+
+		if (r == -EACCES || r == -EPERM)
+			log_verbose("can't look into process %d: %s", sel->pids[i], strerror(-r));
+		else if (r == -ENOMEM)
+			return r;
+	}
+	return 0;
+}
+
+/* A command may be a program with TLS linked in, such as Node. */
+static void add_command(struct targets *targets, char **command)
+{
+	char path[4096];
+
+	if (command_find(command[0], path, sizeof(path)))
+		(void)targets_add_path(targets, path);
+}
+
+int attach_find(struct targets *targets, const struct selection *sel,
+		const struct session_request *request)
+{
+	int r = 0;
+
+	if (request->libraries.count)
+		return add_given(targets, &request->libraries);
+	if (request->command)
+		add_command(targets, request->command);
+	if (request->pids.count)
+		r = add_selected(targets, sel);
+	else if (!request->command)
+		r = targets_add_all(targets);
+	/* A process may load the library later. */
+	if (!r)
+		r = targets_add_system(targets);
+	if (!r && targets->count)
+		return 0;
+	if (r)
+		log_error("can't look for TLS libraries: %s", strerror(-r));
+	else
+		log_error("found no TLS library: install OpenSSL, or name the library or program "
+			  "with --libssl PATH");
+	return r ? EXITCODE_FAILURE : EXITCODE_NOTHING;
+}
+
+static uint64_t cookie_of(const struct tls_site *site, size_t file)
+{
+	uint64_t cookie = (uint64_t)file << COOKIE_FILE_SHIFT;
+
+	if (site->recipe->dir == DIR_OUT)
+		cookie |= COOKIE_DIR_OUT;
+	if (site->recipe->role == ROLE_SENDFILE)
+		cookie |= COOKIE_SENDFILE;
+	if (site->recipe->result == RESULT_OUT_ARG)
+		cookie |= COOKIE_OUT_ARG | (uint64_t)site->out_arg << COOKIE_ARG_SHIFT;
+	return cookie;
+}
+
+static size_t make_sites(const struct target *target, size_t file, struct tap_site *sites)
+{
+	const struct tls_sites *found = &target->sites;
+
+	for (size_t i = 0; i < found->count; i++) {
+		sites[i].program = found->site[i].recipe->role == ROLE_FREE ? TAP_FREE : TAP_CALL;
+		sites[i].offset = found->site[i].offset;
+		sites[i].cookie = cookie_of(&found->site[i], file);
+	}
+	return found->count;
+}
+
+/* Probes one file for everybody, or once for each process that was asked for. */
+static int attach_target(struct tap *tap, const struct target *target, size_t file,
+			 const struct selection *sel, bool each_pid)
+{
+	struct tap_site sites[TLS_SITES_MAX];
+	size_t count = make_sites(target, file, sites);
+	int r = -ESRCH;
+
+	if (!each_pid)
+		return tap_attach(tap, target->fd, 0, sites, count);
+	for (size_t i = 0; i < sel->pid_count; i++) {
+		int one = tap_attach(tap, target->fd, sel->pids[i], sites, count);
+
+		if (!one || r == -ESRCH)
+			r = one;
+	}
+	return r;
+}
+
+int attach_all(struct tap *tap, const struct targets *targets, const struct selection *sel,
+	       const struct session_request *request, size_t *ret_probes)
+{
+	/* Children start with their parent's memory but not with its probes. */
+	bool each_pid = request->pids.count && !request->children && !request->command;
+	size_t probes = 0;
+	int last = 0;
+
+	for (size_t i = 0; i < targets->count; i++) {
+		const struct target *target = &targets->items[i];
+		int r = attach_target(tap, target, i, sel, each_pid);
+
+		if (!r) {
+			probes += target->sites.count;
+			continue;
+		}
+		last = r;
+		log_error("can't probe %s: %s", target->path, strerror(-r));
+	}
+	*ret_probes = probes;
+	if (probes)
+		return 0;
+	return last == -EPERM || last == -EACCES ? EXITCODE_DENIED : EXITCODE_NOTHING;
+}

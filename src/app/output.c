@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "app/output.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "app/targets.h"
+#include "flow/flow.h"
+#include "out/sink.h"
+#include "out/writer.h"
+#include "probe/tap.h"
+#include "proc/cgroup.h"
+#include "util/clock.h"
+#include "util/queue.h"
+
+#define WRITE_SIZE (256 << 10)
+/* How long the first part of a character waits for the rest before it is shown as bytes. */
+#define HOLD_MS 250
+/* The wall clock may be set while we run. */
+#define CLOCK_AGE_NS 1000000000ULL
+
+struct output {
+	struct output_config config;
+	struct writer writer;
+	struct sink *sink;
+	struct flow *flow;
+	struct cgroups *cgroups;
+	struct clock clock;
+	uint64_t clock_read_ns;
+	uint64_t untracked_calls, untracked_bytes, missed_calls;
+	atomic_int error;
+	pthread_t thread;
+	bool started;
+};
+
+static void fail(struct output *output, int error)
+{
+	uint64_t one = 1;
+	int none = 0;
+
+	if (error && atomic_compare_exchange_strong(&output->error, &none, error))
+		(void)!write(output->config.notify, &one, sizeof(one));
+}
+
+static int on_event(void *arg, const struct event *ev)
+{
+	struct output *output = arg;
+
+	/* After an error the rest is counted, not written. */
+	if (!output->error)
+		fail(output, output->sink->ops->event(output->sink, ev));
+	return 0;
+}
+
+static uint64_t from_mono(void *arg, uint64_t mono_ns)
+{
+	struct output *output = arg;
+
+	if (mono_ns > output->clock_read_ns + CLOCK_AGE_NS) {
+		clock_measure(&output->clock);
+		output->clock_read_ns = mono_ns;
+	}
+	return clock_from_mono(&output->clock, mono_ns);
+}
+
+static uint64_t from_boot(void *arg, uint64_t boot_ns)
+{
+	return clock_from_boot(&((struct output *)arg)->clock, boot_ns);
+}
+
+static const char *target_name(void *arg, uint32_t file)
+{
+	const struct targets *targets = ((struct output *)arg)->config.targets;
+
+	return file < targets->count ? targets->items[file].path : "";
+}
+
+static const char *cgroup_path(void *arg, uint64_t id)
+{
+	return cgroups_path(((struct output *)arg)->cgroups, id);
+}
+
+static int conn_state(void *arg, uint32_t pid, uint64_t handle, struct conn *ret_conn)
+{
+	return tap_conn_get(((struct output *)arg)->config.tap, pid, handle, ret_conn);
+}
+
+static void conn_drop(void *arg, uint32_t pid, uint64_t handle)
+{
+	tap_conn_drop(((struct output *)arg)->config.tap, pid, handle);
+}
+
+static const struct flow_ops ops = {
+	.event = on_event,
+	.from_mono = from_mono,
+	.from_boot = from_boot,
+	.file_name = target_name,
+	.cgroup_path = cgroup_path,
+	.conn_state = conn_state,
+	.conn_drop = conn_drop,
+};
+
+int output_new(const struct output_config *config, struct output **ret_output)
+{
+	struct text_options text = { .hex = config->hex, .colour = config->colour };
+	struct output *output = calloc(1, sizeof(*output));
+	int r;
+
+	if (!output)
+		return -ENOMEM;
+	output->config = *config;
+	clock_measure(&output->clock);
+	output->clock_read_ns = clock_now();
+	r = writer_init(&output->writer, config->fd, WRITE_SIZE);
+	if (!r)
+		r = config->json ? ndjson_new(&output->writer, &output->sink)
+				 : text_new(&output->writer, &text, &output->sink);
+	if (!r)
+		r = cgroups_new(&output->cgroups);
+	if (!r)
+		r = flow_new(&ops, output, &output->flow);
+	if (r) {
+		output_free(output);
+		return r;
+	}
+	*ret_output = output;
+	return 0;
+}
+
+void output_free(struct output *output)
+{
+	if (!output)
+		return;
+	flow_free(output->flow);
+	cgroups_free(output->cgroups);
+	if (output->sink)
+		output->sink->ops->free(output->sink);
+	writer_done(&output->writer);
+	free(output);
+}
+
+static int on_record(void *arg, const void *record, size_t len)
+{
+	struct output *output = arg;
+	int r = flow_record(output->flow, record, len);
+
+	/* Not a record of ours: nothing can be said about it, the stream's offsets will tell. */
+	if (r != -EBADMSG)
+		fail(output, r);
+	return 0;
+}
+
+static void finish(struct output *output)
+{
+	struct event ev = { .type = EVENT_STATS };
+
+	flow_untracked(output->flow, output->untracked_calls, output->untracked_bytes);
+	flow_missed(output->flow, output->missed_calls);
+	(void)flow_end(output->flow, clock_now());
+	ev.time_ns = from_mono(output, clock_now());
+	ev.stats = flow_stats(output->flow);
+	(void)on_event(output, &ev);
+	if (!output->error)
+		fail(output, output->sink->ops->flush(output->sink));
+}
+
+static void *work(void *arg)
+{
+	struct output *output = arg;
+	struct queue *queue = output->config.queue;
+
+	for (;;) {
+		int r = queue_read(queue, 0, on_record, output);
+
+		/* Nothing waits: show what there is, half characters a little later. */
+		if (r == 0 && !output->error)
+			fail(output, writer_flush(&output->writer));
+		if (r == 0)
+			r = queue_read(queue, HOLD_MS, on_record, output);
+		if (r == 0 && !output->error)
+			fail(output, output->sink->ops->flush(output->sink));
+		if (r == 0)
+			r = queue_read(queue, -1, on_record, output);
+		if (r == -EPIPE)
+			break;
+	}
+	finish(output);
+	return NULL;
+}
+
+int output_start(struct output *output)
+{
+	int r = pthread_create(&output->thread, NULL, work, output);
+
+	output->started = r == 0;
+	return -r;
+}
+
+void output_missing(struct output *output, uint64_t untracked_calls, uint64_t untracked_bytes,
+		    uint64_t missed_calls)
+{
+	output->untracked_calls = untracked_calls;
+	output->untracked_bytes = untracked_bytes;
+	output->missed_calls = missed_calls;
+}
+
+void output_join(struct output *output)
+{
+	if (output->started)
+		pthread_join(output->thread, NULL);
+	output->started = false;
+}
+
+int output_error(const struct output *output)
+{
+	return output->error;
+}
+
+const struct stats *output_stats(const struct output *output)
+{
+	return flow_stats(output->flow);
+}

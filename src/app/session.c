@@ -1,0 +1,295 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "app/session.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "app/attach.h"
+#include "app/command.h"
+#include "app/log.h"
+#include "app/output.h"
+#include "app/pump.h"
+#include "app/selection.h"
+#include "app/targets.h"
+#include "event/stats.h"
+#include "probe/tap.h"
+#include "proc/reader.h"
+#include "util/exitcode.h"
+#include "util/outfile.h"
+#include "util/privs.h"
+#include "util/queue.h"
+
+struct session {
+	const struct session_request *request;
+	struct selection selection;
+	struct command command;
+	struct targets targets;
+	struct tap *tap;
+	struct queue *queue;
+	struct output *output;
+	int out_fd;
+	int notify;
+	sigset_t signals; /* blocked; read by the pump */
+};
+
+static int open_output(struct session *s)
+{
+	const char *path = s->request->output;
+
+	if (!path || !strcmp(path, "-")) {
+		s->out_fd = STDOUT_FILENO;
+		if (fcntl(STDOUT_FILENO, F_GETFD) >= 0)
+			return 0;
+		log_error("there is no standard output to print to; give a file with -o");
+		return EXITCODE_FAILURE;
+	}
+	s->out_fd = outfile_open(path);
+	switch (-s->out_fd) {
+	case ELOOP:
+		log_error("%s is a symbolic link; captured data goes to real files only", path);
+		return EXITCODE_FAILURE;
+	case EMLINK:
+		log_error("%s has other names too; captured data goes to files with one name",
+			  path);
+		return EXITCODE_FAILURE;
+	case EPERM:
+		log_error("%s belongs to somebody else, who could read what is captured", path);
+		return EXITCODE_FAILURE;
+	}
+	if (s->out_fd >= 0)
+		return 0;
+	log_error("can't write to %s: %s", path, strerror(-s->out_fd));
+	return EXITCODE_FAILURE;
+}
+
+static int check_ready_fd(const struct session_request *request)
+{
+	if (request->ready_fd < 0 || fcntl((int)request->ready_fd, F_GETFD) >= 0)
+		return 0;
+	log_error("--ready-fd %lld: no such descriptor is open", (long long)request->ready_fd);
+	return EXITCODE_USAGE;
+}
+
+/* From here on signals wait for the pump, in every thread that is started later. */
+static void block_signals(struct session *s)
+{
+	sigemptyset(&s->signals);
+	sigaddset(&s->signals, SIGINT);
+	sigaddset(&s->signals, SIGTERM);
+	sigaddset(&s->signals, SIGHUP);
+	sigaddset(&s->signals, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &s->signals, NULL);
+	signal(SIGPIPE, SIG_IGN);
+}
+
+static int start_command(struct session *s)
+{
+	int r;
+
+	if (!s->request->command)
+		return 0;
+	r = command_hold(&s->command, s->request->command);
+	if (!r)
+		r = selection_add_pid(&s->selection, s->command.pid);
+	if (!r)
+		return 0;
+	log_error("can't start %s: %s", s->request->command[0], strerror(-r));
+	return EXITCODE_FAILURE;
+}
+
+static int load(struct session *s)
+{
+	struct tap_config config = {
+		.ring_bytes = s->request->ring_bytes,
+		.filters = selection_kinds(&s->selection) | 1U << FILTER_EXCLUDE,
+		.children = s->request->children || s->request->command,
+	};
+	int r = tap_new(&config, &s->tap);
+
+	if (r == -EPERM) {
+		log_error("not permitted: start it as root, for example with sudo "
+			  "('cleartap doctor' says what is missing)");
+		return EXITCODE_DENIED;
+	}
+	if (r == -EOPNOTSUPP) {
+		log_error("this kernel lacks something: 'cleartap doctor' says what");
+		return EXITCODE_DENIED;
+	}
+	if (!r)
+		r = selection_apply(&s->selection, s->tap);
+	if (!r)
+		r = tap_start(s->tap);
+	if (!r)
+		return 0;
+	log_error("can't set up the kernel side: %s", strerror(-r));
+	return EXITCODE_FAILURE;
+}
+
+static bool asked_for(const struct session *s, pid_t pid)
+{
+	for (size_t i = 0; i < s->selection.pid_count; i++) {
+		if (s->selection.pids[i] == pid)
+			return true;
+	}
+	return false;
+}
+
+/* Programs that pass our output on would make us record it, print it, record it ... */
+static void exclude_readers(struct session *s)
+{
+	struct readers readers;
+
+	readers_find(s->out_fd, &readers);
+	for (size_t i = 0; i < readers.count; i++) {
+		if (asked_for(s, readers.pids[i]))
+			continue;
+		if (!tap_filter(s->tap, FILTER_EXCLUDE, (uint64_t)readers.pids[i], 0))
+			log_verbose("process %d reads this output: it is not tapped",
+				    readers.pids[i]);
+	}
+}
+
+static int start_output(struct session *s)
+{
+	struct output_config config = {
+		.fd = s->out_fd,
+		.json = s->request->json,
+		.hex = s->request->hex,
+		.colour = isatty(s->out_fd) && !getenv("NO_COLOR"),
+		.tap = s->tap,
+		.targets = &s->targets,
+	};
+	int r;
+
+	s->notify = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	r = s->notify < 0 ? -errno : queue_new(s->request->queue_bytes, &s->queue);
+	config.queue = s->queue;
+	config.notify = s->notify;
+	if (!r)
+		r = output_new(&config, &s->output);
+	if (!r)
+		r = output_start(s->output);
+	if (!r)
+		return 0;
+	log_error("can't start printing: %s", strerror(-r));
+	return EXITCODE_FAILURE;
+}
+
+static int drop_privileges(struct session *s)
+{
+	struct privs_keep keep = { .bpf = true, .kill = s->request->command != NULL };
+	int r = privs_drop(&keep);
+
+	if (!r)
+		return 0;
+	log_error("can't give up privileges: %s", strerror(-r));
+	return EXITCODE_FAILURE;
+}
+
+static void say_ready(struct session *s, size_t probes)
+{
+	fprintf(stderr, "ready: %zu probe%s in %zu file%s\n", probes, probes == 1 ? "" : "s",
+		s->targets.count, s->targets.count == 1 ? "" : "s");
+	if (s->request->ready_fd < 0)
+		return;
+	(void)!write((int)s->request->ready_fd, "\n", 1);
+	if (s->request->ready_fd > STDERR_FILENO)
+		close((int)s->request->ready_fd);
+}
+
+static void run(struct session *s)
+{
+	struct pump_config config = {
+		.tap = s->tap,
+		.queue = s->queue,
+		.output = s->output,
+		.command = s->request->command ? &s->command : NULL,
+		.signals = &s->signals,
+		.notify = s->notify,
+		.duration_ns = s->request->duration_ns,
+	};
+
+	/* The end of all processes that were asked for is the end; their children go on. */
+	if (!s->request->children && !s->request->command) {
+		config.pids = s->selection.pids;
+		config.pid_count = s->selection.pid_count;
+	}
+	pump_run(&config);
+}
+
+static int finish(struct session *s)
+{
+	const struct stats *stats = output_stats(s->output);
+	char line[STATS_STRLEN];
+	int r = output_error(s->output);
+
+	stats_describe(stats, line, sizeof(line));
+	log_error("%s", line);
+	if (r) {
+		log_error("can't write to %s: %s",
+			  s->request->output ? s->request->output : "the standard output",
+			  r == -EPIPE ? "its reader has gone away" : strerror(-r));
+		return EXITCODE_FAILURE;
+	}
+	if (s->request->command && s->command.status)
+		return s->command.status;
+	return stats_gaps(stats) || stats->calls_missed ? EXITCODE_LOST : EXITCODE_OK;
+}
+
+static int start(struct session *s, size_t *ret_probes)
+{
+	int r = check_ready_fd(s->request);
+
+	if (!r)
+		r = selection_init(&s->selection, s->request);
+	if (!r)
+		r = open_output(s);
+	if (r)
+		return r;
+	block_signals(s);
+	r = start_command(s);
+	if (!r)
+		r = load(s);
+	if (!r)
+		r = attach_find(&s->targets, &s->selection, s->request);
+	if (r)
+		return r;
+	exclude_readers(s);
+	r = attach_all(s->tap, &s->targets, &s->selection, s->request, ret_probes);
+	if (!r)
+		r = drop_privileges(s);
+	return r ? r : start_output(s);
+}
+
+int session_run(const struct session_request *request)
+{
+	struct session s = { .request = request, .out_fd = -1, .notify = -1 };
+	size_t probes;
+	int r;
+
+	s.command.gate = -1;
+	r = start(&s, &probes);
+	if (!r) {
+		say_ready(&s, probes);
+		command_release(&s.command);
+		run(&s);
+		r = finish(&s);
+	}
+	command_done(&s.command);
+	output_free(s.output);
+	queue_free(s.queue);
+	tap_free(s.tap);
+	targets_done(&s.targets);
+	selection_done(&s.selection);
+	if (s.notify >= 0)
+		close(s.notify);
+	if (s.out_fd > STDERR_FILENO)
+		close(s.out_fd);
+	return r;
+}

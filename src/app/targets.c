@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "app/targets.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <glob.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "app/log.h"
+#include "proc/procfs.h"
+
+struct seen_file {
+	dev_t dev;
+	ino_t ino;
+};
+
+/* Where ld.so looks: Debian's multiarch folders, then what others use. */
+static const char *const folders[] = {
+	"/lib/*-linux-gnu*", "/usr/lib/*-linux-gnu*", "/lib64", "/usr/lib64", "/lib",
+	"/usr/lib",	     "/usr/local/lib*",
+};
+
+void targets_done(struct targets *targets)
+{
+	for (size_t i = 0; i < targets->count; i++) {
+		close(targets->items[i].fd);
+		free(targets->items[i].path);
+	}
+	free(targets->items);
+	free(targets->seen);
+	memset(targets, 0, sizeof(*targets));
+}
+
+static bool is_seen(const struct targets *targets, dev_t dev, ino_t ino)
+{
+	for (size_t i = 0; i < targets->seen_count; i++) {
+		if (targets->seen[i].ino == ino && targets->seen[i].dev == dev)
+			return true;
+	}
+	return false;
+}
+
+static int see(struct targets *targets, dev_t dev, ino_t ino)
+{
+	struct seen_file *seen =
+		reallocarray(targets->seen, targets->seen_count + 1, sizeof(*seen));
+
+	if (!seen)
+		return -ENOMEM;
+	targets->seen = seen;
+	seen[targets->seen_count++] = (struct seen_file) { dev, ino };
+	return 0;
+}
+
+static void describe(const struct target *t)
+{
+	const struct tls_sites *s = &t->sites;
+
+	for (size_t i = 0; i < s->count; i++)
+		log_verbose("%s: %s at 0x%llx (%s)", t->path, s->site[i].function,
+			    (unsigned long long)s->site[i].offset, rung_name(s->site[i].rung));
+	for (size_t i = 0; i < s->missing_count; i++)
+		log_verbose("%s: no %s: %s", t->path, s->missing[i]->function,
+			    s->missing[i]->costs);
+}
+
+/* Takes fd over. 0; -EEXIST when the file has been looked at before; else as targets_add_path(). */
+static int add_fd(struct targets *targets, int fd, const char *path)
+{
+	struct target t = { .fd = fd }, *items;
+	struct image *image = NULL;
+	struct stat st;
+	int r;
+
+	if (fstat(fd, &st)) {
+		r = -errno;
+		goto fail;
+	}
+	r = is_seen(targets, st.st_dev, st.st_ino) ? -EEXIST : see(targets, st.st_dev, st.st_ino);
+	if (r)
+		goto fail;
+	r = image_open_fd(fd, &image);
+	if (r)
+		goto fail;
+	r = tls_resolve(image, &t.library, &t.sites);
+	image_free(image);
+	if (r) {
+		r = r == -ENOENT ? -ESRCH : r;
+		goto fail;
+	}
+	items = reallocarray(targets->items, targets->count + 1, sizeof(*items));
+	t.path = strdup(path);
+	if (items)
+		targets->items = items;
+	if (!items || !t.path) {
+		r = -ENOMEM;
+		goto fail;
+	}
+	t.dev = st.st_dev;
+	t.ino = st.st_ino;
+	items[targets->count++] = t;
+	describe(&t);
+	return 0;
+fail:
+	free(t.path);
+	close(fd);
+	return r;
+}
+
+int targets_add_path(struct targets *targets, const char *path)
+{
+	/* O_NONBLOCK: opening a FIFO must not hang. */
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	int r;
+
+	if (fd < 0)
+		return -errno;
+	r = add_fd(targets, fd, path);
+	return r == -EEXIST ? 0 : r;
+}
+
+/* What can't be used is passed over: nobody asked for this very file. */
+static int add_found(struct targets *targets, int fd, const char *path)
+{
+	int r;
+
+	if (fd < 0)
+		return 0;
+	r = add_fd(targets, fd, path);
+	if (r && r != -EEXIST && r != -ENOMEM)
+		log_verbose("%s: passed over: %s", path,
+			    r == -ESRCH ? "no TLS function in it" : strerror(-r));
+	return r == -ENOMEM ? r : 0;
+}
+
+static const char *file_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
+int targets_add_system(struct targets *targets)
+{
+	glob_t found = { 0 };
+	int r = 0;
+
+	for (size_t i = 0; i < sizeof(folders) / sizeof(*folders); i++) {
+		char pattern[128];
+
+		strcpy(stpcpy(pattern, folders[i]), "/*.so*");
+		(void)glob(pattern, (i ? GLOB_APPEND : 0) | GLOB_NOSORT, NULL, &found);
+	}
+	for (size_t i = 0; i < found.gl_pathc && !r; i++) {
+		const char *path = found.gl_pathv[i];
+
+		if (tls_by_soname(file_name(path)))
+			r = add_found(targets, open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), path);
+	}
+	globfree(&found);
+	return r;
+}
+
+static int add_map(void *arg, pid_t pid, const struct procfs_map *map)
+{
+	struct targets *targets = arg;
+
+	if (!tls_by_soname(file_name(map->path)) ||
+	    is_seen(targets, makedev(map->major, map->minor), map->inode))
+		return 0;
+	return add_found(targets, procfs_open_map(pid, map), map->path);
+}
+
+/* Programs with TLS linked in: Node and its like. Most executables have no such function. */
+static int add_exe(struct targets *targets, pid_t pid)
+{
+	char link[32], path[4096];
+	int fd = procfs_open_exe(pid), r;
+	ssize_t n;
+
+	if (fd < 0)
+		return 0;
+	snprintf(link, sizeof(link), "/proc/%d/exe", pid);
+	n = readlink(link, path, sizeof(path) - 1);
+	path[n > 0 ? n : 0] = '\0';
+	r = add_fd(targets, fd, path);
+	return r == -ENOMEM ? r : 0;
+}
+
+int targets_add_process(struct targets *targets, pid_t pid)
+{
+	int r = procfs_maps(pid, add_map, targets);
+
+	return r ? r : add_exe(targets, pid);
+}
+
+static int add_any(void *arg, pid_t pid)
+{
+	int r = targets_add_process(arg, pid);
+
+	/* Processes end while we look, kernel threads have nothing. */
+	return r == -ENOMEM ? r : 0;
+}
+
+int targets_add_all(struct targets *targets)
+{
+	return procfs_each(add_any, targets);
+}

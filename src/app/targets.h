@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The files to probe: given by the user, mapped by processes, or in the system's folders. */
+#ifndef TARGETS_H
+#define TARGETS_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "tls/library.h"
+
+struct target {
+	int fd;
+	dev_t dev;
+	ino_t ino;
+	char *path; /* for people; the file may be deleted or in another root */
+	const struct tls_library *library;
+	struct tls_sites sites;
+};
+
+struct targets {
+	struct target *items;
+	size_t count;
+	struct seen_file *seen; /* files looked at, tapped or not */
+	size_t seen_count;
+};
+
+void targets_done(struct targets *targets);
+
+/*
+ * A file that the user named. -ENOENT when open(2) says so; -ENOEXEC, -EOPNOTSUPP ... as
+ * image_open(); -ESRCH when there is no TLS function in it.
+ */
+int targets_add_path(struct targets *targets, const char *path);
+/* Libraries in the folders of the dynamic linker. */
+int targets_add_system(struct targets *targets);
+/* Libraries mapped by a process, and its executable if TLS is linked into it. -ESRCH, -EACCES. */
+int targets_add_process(struct targets *targets, pid_t pid);
+/* The same for every process there is. */
+int targets_add_all(struct targets *targets);
+
+#endif

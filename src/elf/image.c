@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "elf/image.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <gelf.h>
+#include <libelf.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Ceilings. Real files stay far below; a file above them was made to waste memory. */
+#define PHDRS_MAX    1024
+#define SEGMENTS_MAX 16
+#define SYMTAB_MAX   (UINT64_C(256) << 20)
+#define STRTAB_MAX   (UINT64_C(512) << 20)
+
+/* The part of an executable segment that is in the file. */
+struct segment {
+	uint64_t vaddr;
+	uint64_t offset;
+	uint64_t len;
+};
+
+struct image {
+	Elf *elf;
+	int fd; /* -1: in memory */
+	uint64_t len;
+	uint16_t machine;
+	size_t segment_count;
+	struct segment segment[SEGMENTS_MAX];
+};
+
+static int header_check(const Elf64_Ehdr *ehdr)
+{
+	if (memcmp(ehdr->e_ident, ELFMAG, SELFMAG) || ehdr->e_ident[EI_CLASS] != ELFCLASS64 ||
+	    ehdr->e_ident[EI_DATA] != ELFDATA2LSB)
+		return -ENOEXEC;
+	if (ehdr->e_type != ET_EXEC && ehdr->e_type != ET_DYN)
+		return -ENOEXEC;
+	/*
+	 * With e_shnum 0 the number of sections is a 64-bit field, and libelf allocates that many
+	 * before anybody can object. Linked files have a handful.
+	 */
+	if (ehdr->e_shoff && !ehdr->e_shnum)
+		return -ENOEXEC;
+	if (ehdr->e_machine != EM_X86_64 && ehdr->e_machine != EM_AARCH64)
+		return -EOPNOTSUPP;
+	return 0;
+}
+
+static int image_read_segments(struct image *image)
+{
+	size_t count, i;
+
+	if (elf_getphdrnum(image->elf, &count) || count > PHDRS_MAX)
+		return -ENOEXEC;
+	for (i = 0; i < count; i++) {
+		struct segment *seg = &image->segment[image->segment_count];
+		GElf_Phdr phdr;
+
+		if (!gelf_getphdr(image->elf, (int)i, &phdr))
+			return -ENOEXEC;
+		if (phdr.p_type != PT_LOAD || !(phdr.p_flags & PF_X) || !phdr.p_filesz)
+			continue;
+		if (phdr.p_offset > image->len || phdr.p_filesz > image->len - phdr.p_offset ||
+		    phdr.p_vaddr > UINT64_MAX - phdr.p_filesz)
+			return -ENOEXEC;
+		if (image->segment_count == SEGMENTS_MAX)
+			return -ENOEXEC;
+		seg->vaddr = phdr.p_vaddr;
+		seg->offset = phdr.p_offset;
+		seg->len = phdr.p_filesz;
+		image->segment_count++;
+	}
+	return 0;
+}
+
+/* Takes fd over, also when it fails. data is NULL when the image is to be read from fd. */
+static int image_new(int fd, const void *data, uint64_t len, const Elf64_Ehdr *ehdr,
+		     struct image **ret_image)
+{
+	struct image *image;
+	int err;
+
+	err = header_check(ehdr);
+	if (err)
+		goto close_fd;
+	image = calloc(1, sizeof(*image));
+	if (!image) {
+		err = -ENOMEM;
+		goto close_fd;
+	}
+	image->fd = fd;
+	image->len = len;
+	image->machine = ehdr->e_machine;
+	elf_version(EV_CURRENT);
+	/* libelf's type lacks the const; it only reads. */
+	image->elf = data ? elf_memory((char *)data, len) : elf_begin(fd, ELF_C_READ, NULL);
+	if (image->elf && elf_kind(image->elf) == ELF_K_ELF &&
+	    gelf_getclass(image->elf) == ELFCLASS64)
+		err = image_read_segments(image);
+	else
+		err = -ENOEXEC;
+	if (err) {
+		image_free(image);
+		return err;
+	}
+	*ret_image = image;
+	return 0;
+
+close_fd:
+	if (fd >= 0)
+		close(fd);
+	return err;
+}
+
+int image_open_fd(int fd, struct image **ret_image)
+{
+	Elf64_Ehdr ehdr;
+	struct stat st;
+	ssize_t n;
+	int own;
+
+	if (fstat(fd, &st))
+		return -errno;
+	if (S_ISDIR(st.st_mode))
+		return -EISDIR;
+	if (!S_ISREG(st.st_mode))
+		return -ENOEXEC;
+	if ((uint64_t)st.st_size > IMAGE_FILE_MAX)
+		return -EFBIG;
+	n = pread(fd, &ehdr, sizeof(ehdr), 0);
+	if (n < 0)
+		return -errno;
+	if (n != sizeof(ehdr))
+		return -ENOEXEC;
+	own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	if (own < 0)
+		return -errno;
+	return image_new(own, NULL, (uint64_t)st.st_size, &ehdr, ret_image);
+}
+
+int image_open(const char *path, struct image **ret_image)
+{
+	int fd, err;
+
+	/* Without O_NONBLOCK a FIFO would hold us until somebody writes to it. */
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	if (fd < 0)
+		return -errno;
+	err = image_open_fd(fd, ret_image);
+	close(fd);
+	return err;
+}
+
+int image_open_memory(const void *data, size_t len, struct image **ret_image)
+{
+	Elf64_Ehdr ehdr;
+
+	if (len < sizeof(ehdr))
+		return -ENOEXEC;
+	if (len > IMAGE_FILE_MAX)
+		return -EFBIG;
+	memcpy(&ehdr, data, sizeof(ehdr));
+	return image_new(-1, data, len, &ehdr, ret_image);
+}
+
+void image_free(struct image *image)
+{
+	if (!image)
+		return;
+	elf_end(image->elf);
+	if (image->fd >= 0)
+		close(image->fd);
+	free(image);
+}
+
+uint16_t image_machine(const struct image *image)
+{
+	return image->machine;
+}
+
+/* The executable bytes at vaddr: where they are in the file and how many there are. */
+static bool image_find(const struct image *image, uint64_t vaddr, uint64_t *ret_offset,
+		       uint64_t *ret_len)
+{
+	size_t i;
+
+	for (i = 0; i < image->segment_count; i++) {
+		const struct segment *seg = &image->segment[i];
+
+		if (vaddr < seg->vaddr || vaddr - seg->vaddr >= seg->len)
+			continue;
+		*ret_offset = seg->offset + (vaddr - seg->vaddr);
+		*ret_len = seg->len - (vaddr - seg->vaddr);
+		return true;
+	}
+	return false;
+}
+
+int image_offset(const struct image *image, uint64_t vaddr, uint64_t *ret_offset)
+{
+	uint64_t len;
+
+	return image_find(image, vaddr, ret_offset, &len) ? 0 : -EADDRNOTAVAIL;
+}
+
+const uint8_t *image_code(const struct image *image, uint64_t vaddr, size_t *ret_len)
+{
+	uint64_t offset, len;
+	Elf_Data *data;
+
+	if (!image_find(image, vaddr, &offset, &len))
+		return NULL;
+	if (len > IMAGE_CODE_MAX)
+		len = IMAGE_CODE_MAX;
+	data = elf_getdata_rawchunk(image->elf, (int64_t)offset, len, ELF_T_BYTE);
+	if (!data || !data->d_buf || data->d_size != len)
+		return NULL;
+	*ret_len = len;
+	return data->d_buf;
+}
+
+const char *rung_name(enum rung rung)
+{
+	switch (rung) {
+	case RUNG_SYMTAB:
+		return "symtab";
+	case RUNG_DYNSYM:
+		return "dynsym";
+	case RUNG_CODE:
+		return "code";
+	case RUNG_NONE:
+		break;
+	}
+	return "none";
+}
+
+/* A bounded view of one section's bytes; they may be unaligned. */
+struct bytes {
+	const char *data;
+	size_t len;
+};
+
+static bool section_read(const struct image *image, Elf_Scn *scn, const GElf_Shdr *shdr,
+			 uint64_t max, struct bytes *ret_bytes)
+{
+	Elf_Data *data;
+
+	/* libelf allocates sh_size before it looks whether the file has that much. */
+	if (!shdr->sh_size || shdr->sh_size > max || shdr->sh_offset > image->len ||
+	    shdr->sh_size > image->len - shdr->sh_offset)
+		return false;
+	data = elf_rawdata(scn, NULL);
+	if (!data || !data->d_buf || data->d_size != shdr->sh_size)
+		return false;
+	ret_bytes->data = data->d_buf;
+	ret_bytes->len = data->d_size;
+	return true;
+}
+
+/* The first section of a type, and the string table that belongs to it. */
+static bool table_read(const struct image *image, uint32_t type, struct bytes *ret_symbols,
+		       struct bytes *ret_strings)
+{
+	Elf_Scn *scn = NULL, *strings;
+	GElf_Shdr shdr, strings_shdr;
+	const char *end;
+
+	while ((scn = elf_nextscn(image->elf, scn))) {
+		if (gelf_getshdr(scn, &shdr) && shdr.sh_type == type)
+			break;
+	}
+	if (!scn || shdr.sh_entsize != sizeof(Elf64_Sym))
+		return false;
+	strings = elf_getscn(image->elf, shdr.sh_link);
+	if (!strings || !gelf_getshdr(strings, &strings_shdr) ||
+	    strings_shdr.sh_type != SHT_STRTAB ||
+	    !section_read(image, scn, &shdr, SYMTAB_MAX, ret_symbols) ||
+	    !section_read(image, strings, &strings_shdr, STRTAB_MAX, ret_strings))
+		return false;
+	/* Everything before the last NUL is terminated: names need no further check. */
+	end = memrchr(ret_strings->data, '\0', ret_strings->len);
+	ret_strings->len = end ? (size_t)(end - ret_strings->data) + 1 : 0;
+	return true;
+}
+
+struct wanted {
+	const char *name;
+	struct symbol *symbol;
+};
+
+static int wanted_compare(const void *a, const void *b)
+{
+	return strcmp(((const struct wanted *)a)->name, ((const struct wanted *)b)->name);
+}
+
+static int name_compare(const void *name, const void *wanted)
+{
+	return strcmp(name, ((const struct wanted *)wanted)->name);
+}
+
+static int table_search(const struct image *image, enum rung rung, struct wanted *wanted,
+			size_t count)
+{
+	struct bytes symbols, strings;
+	uint64_t offset, len;
+	size_t i;
+	int found = 0;
+
+	if (!table_read(image, rung == RUNG_DYNSYM ? SHT_DYNSYM : SHT_SYMTAB, &symbols, &strings))
+		return 0;
+	for (i = 0; symbols.len - i >= sizeof(Elf64_Sym); i += sizeof(Elf64_Sym)) {
+		struct wanted *hit;
+		Elf64_Sym sym;
+
+		memcpy(&sym, symbols.data + i, sizeof(sym));
+		if (ELF64_ST_TYPE(sym.st_info) != STT_FUNC || sym.st_shndx == SHN_UNDEF ||
+		    sym.st_name >= strings.len)
+			continue;
+		hit = bsearch(strings.data + sym.st_name, wanted, count, sizeof(*wanted),
+			      name_compare);
+		if (!hit || hit->symbol->rung != RUNG_NONE ||
+		    !image_find(image, sym.st_value, &offset, &len))
+			continue;
+		hit->symbol->vaddr = sym.st_value;
+		hit->symbol->size = sym.st_size;
+		hit->symbol->rung = rung;
+		found++;
+	}
+	return found;
+}
+
+int image_symbols(const struct image *image, const char *const *names, size_t count,
+		  struct symbol *ret_symbols)
+{
+	struct wanted *wanted;
+	size_t i;
+	int found;
+
+	wanted = calloc(count ? count : 1, sizeof(*wanted));
+	if (!wanted)
+		return -ENOMEM;
+	memset(ret_symbols, 0, count * sizeof(*ret_symbols));
+	for (i = 0; i < count; i++) {
+		wanted[i].name = names[i];
+		wanted[i].symbol = &ret_symbols[i];
+	}
+	qsort(wanted, count, sizeof(*wanted), wanted_compare);
+	found = table_search(image, RUNG_DYNSYM, wanted, count);
+	if ((size_t)found < count)
+		found += table_search(image, RUNG_SYMTAB, wanted, count);
+	free(wanted);
+	return found;
+}

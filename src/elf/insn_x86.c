@@ -1,0 +1,711 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * x86-64, 64-bit mode. Opcode maps: Intel SDM volume 2, appendix A; EVEX: section 2.7; XOP: AMD64
+ * manual volume 6. Where only some registers of an operation are known, writes has more than
+ * enough of them.
+ */
+#include "elf/insn.h"
+
+#include <errno.h>
+
+/* Attributes of an opcode. The low bits say which constant follows. */
+enum {
+	IMM_NONE,
+	IMM_8,
+	IMM_16,
+	IMM_24,	   /* enter: 16 and 8 bits */
+	IMM_Z,	   /* 16 bits after 0x66, else 32 */
+	IMM_V,	   /* as IMM_Z, 64 with REX.W */
+	IMM_32,	   /* always */
+	IMM_MOFFS, /* an address: 64 bits, 32 after 0x67 */
+	IMM_MASK = 7,
+	MODRM = 1 << 3,
+	BYTE = 1 << 4,	/* registers are 8 bits wide */
+	W_REG = 1 << 5, /* writes ModRM.reg */
+	W_RM = 1 << 6,	/* writes ModRM.rm if that is a register */
+	W_OP = 1 << 7,	/* writes the register in the opcode's low bits */
+	W_AX = 1 << 8,
+	W_CX = 1 << 9,
+	W_DX = 1 << 10,
+	W_SI = 1 << 11,
+	W_DI = 1 << 12,
+	W_ALL = 1 << 13, /* may write any register */
+	BAD = 1 << 14,
+};
+
+enum { AX, CX, DX, BX, SP, BP, SI, DI, REGS = 16 };
+
+#define ALL_REGS ((1U << REGS) - 1)
+
+/* The eight opcodes of one arithmetic operation; compare writes no register. */
+#define ARITH(op)                                                                                 \
+	[(op)] = MODRM | BYTE | W_RM, [(op) + 1] = MODRM | W_RM,                                  \
+	[(op) + 2] = MODRM | BYTE | W_REG, [(op) + 3] = MODRM | W_REG, [(op) + 4] = IMM_8 | W_AX, \
+	[(op) + 5] = IMM_Z | W_AX, [(op) + 6 ...(op) + 7] = BAD
+
+static const uint16_t one_byte[256] = {
+	ARITH(0x00),
+	ARITH(0x08),
+	ARITH(0x10),
+	ARITH(0x18),
+	ARITH(0x20),
+	ARITH(0x28),
+	ARITH(0x30),
+	[0x38 ... 0x3b] = MODRM,
+	[0x3c] = IMM_8,
+	[0x3d] = IMM_Z,
+	[0x3e ... 0x4f] = BAD,
+	[0x58 ... 0x5f] = W_OP,
+	[0x60 ... 0x62] = BAD,
+	[0x63] = MODRM | W_REG,
+	[0x64 ... 0x67] = BAD,
+	[0x68] = IMM_Z,
+	[0x69] = MODRM | IMM_Z | W_REG,
+	[0x6a] = IMM_8,
+	[0x6b] = MODRM | IMM_8 | W_REG,
+	[0x6c ... 0x6d] = W_DI | W_CX,
+	[0x6e ... 0x6f] = W_SI | W_CX,
+	[0x70 ... 0x7f] = IMM_8,
+	[0x80] = MODRM | BYTE | IMM_8 | W_RM,
+	[0x81] = MODRM | IMM_Z | W_RM,
+	[0x82] = BAD,
+	[0x83] = MODRM | IMM_8 | W_RM,
+	[0x84 ... 0x85] = MODRM,
+	[0x86] = MODRM | BYTE | W_REG | W_RM,
+	[0x87] = MODRM | W_REG | W_RM,
+	[0x88] = MODRM | BYTE | W_RM,
+	[0x89] = MODRM | W_RM,
+	[0x8a] = MODRM | BYTE | W_REG,
+	[0x8b] = MODRM | W_REG,
+	[0x8c] = MODRM | W_RM,
+	[0x8d] = MODRM | W_REG,
+	[0x8e] = MODRM,
+	[0x8f] = MODRM | W_RM,
+	[0x90 ... 0x97] = W_OP | W_AX,
+	[0x98] = W_AX,
+	[0x99] = W_DX,
+	[0x9a] = BAD,
+	[0x9f] = W_AX,
+	[0xa0 ... 0xa1] = IMM_MOFFS | W_AX,
+	[0xa2 ... 0xa3] = IMM_MOFFS,
+	[0xa4 ... 0xa7] = W_SI | W_DI | W_CX,
+	[0xa8] = IMM_8,
+	[0xa9] = IMM_Z,
+	[0xaa ... 0xab] = W_DI | W_CX,
+	[0xac ... 0xad] = W_AX | W_SI | W_CX,
+	[0xae ... 0xaf] = W_DI | W_CX,
+	[0xb0 ... 0xb7] = IMM_8 | BYTE | W_OP,
+	[0xb8 ... 0xbf] = IMM_V | W_OP,
+	[0xc0] = MODRM | BYTE | IMM_8 | W_RM,
+	[0xc1] = MODRM | IMM_8 | W_RM,
+	[0xc2] = IMM_16,
+	[0xc4 ... 0xc5] = BAD,
+	/* xbegin and xabort share the last two and write eax. */
+	[0xc6] = MODRM | BYTE | IMM_8 | W_RM | W_AX,
+	[0xc7] = MODRM | IMM_Z | W_RM | W_AX,
+	[0xc8] = IMM_24 | W_ALL,
+	[0xc9] = W_ALL,
+	[0xca] = IMM_16,
+	[0xcd] = IMM_8 | W_ALL,
+	[0xce] = BAD,
+	[0xd0] = MODRM | BYTE | W_RM,
+	[0xd1] = MODRM | W_RM,
+	[0xd2] = MODRM | BYTE | W_RM,
+	[0xd3] = MODRM | W_RM,
+	[0xd4 ... 0xd6] = BAD,
+	[0xd7] = W_AX,
+	[0xd8 ... 0xde] = MODRM,
+	[0xdf] = MODRM | W_AX,
+	[0xe0 ... 0xe3] = IMM_8 | W_CX,
+	[0xe4 ... 0xe5] = IMM_8 | W_AX,
+	[0xe6 ... 0xe7] = IMM_8,
+	[0xe8 ... 0xe9] = IMM_32,
+	[0xea] = BAD,
+	[0xeb] = IMM_8,
+	[0xec ... 0xed] = W_AX,
+	[0xf0] = BAD,
+	[0xf2 ... 0xf3] = BAD,
+	[0xf6] = MODRM | BYTE | W_RM | W_AX,
+	[0xf7] = MODRM | W_RM | W_AX | W_DX,
+	[0xfe] = MODRM | BYTE | W_RM,
+	[0xff] = MODRM | W_RM,
+};
+
+/* After 0x0f. */
+static const uint16_t two_byte[256] = {
+	[0x00] = MODRM | W_RM,
+	[0x01] = MODRM | W_ALL,
+	[0x02 ... 0x03] = MODRM | W_REG,
+	[0x04] = BAD,
+	[0x05] = W_ALL,
+	[0x0a] = BAD,
+	[0x0c] = BAD,
+	[0x0d] = MODRM,
+	[0x0f] = MODRM | IMM_8,
+	[0x10 ... 0x1d] = MODRM,
+	[0x1e] = MODRM | W_RM,
+	[0x1f] = MODRM,
+	[0x20 ... 0x21] = MODRM | W_RM,
+	[0x22 ... 0x23] = MODRM,
+	[0x24 ... 0x27] = BAD,
+	[0x28 ... 0x2b] = MODRM,
+	[0x2c ... 0x2d] = MODRM | W_REG,
+	[0x2e ... 0x2f] = MODRM,
+	[0x31 ... 0x33] = W_AX | W_DX,
+	[0x36 ... 0x3f] = BAD,
+	[0x40 ... 0x4f] = MODRM | W_REG,
+	[0x50] = MODRM | W_REG,
+	[0x51 ... 0x6f] = MODRM,
+	[0x70 ... 0x73] = MODRM | IMM_8,
+	[0x74 ... 0x76] = MODRM,
+	[0x78] = MODRM | W_RM,
+	[0x79] = MODRM,
+	[0x7a ... 0x7b] = BAD,
+	[0x7c ... 0x7d] = MODRM,
+	[0x7e] = MODRM | W_RM,
+	[0x7f] = MODRM,
+	[0x80 ... 0x8f] = IMM_32,
+	[0x90 ... 0x9f] = MODRM | BYTE | W_RM,
+	[0xa2] = W_ALL,
+	[0xa3] = MODRM,
+	[0xa4] = MODRM | IMM_8 | W_RM,
+	[0xa5] = MODRM | W_RM,
+	/* VIA PadLock; OpenSSL's assembly has it. */
+	[0xa6 ... 0xa7] = MODRM | W_ALL,
+	[0xaa] = BAD,
+	[0xab] = MODRM | W_RM,
+	[0xac] = MODRM | IMM_8 | W_RM,
+	[0xad] = MODRM | W_RM,
+	[0xae] = MODRM | W_RM,
+	[0xaf] = MODRM | W_REG,
+	[0xb0] = MODRM | BYTE | W_RM | W_AX,
+	[0xb1] = MODRM | W_RM | W_AX,
+	[0xb2] = MODRM | W_REG,
+	[0xb3] = MODRM | W_RM,
+	[0xb4 ... 0xb8] = MODRM | W_REG,
+	[0xb9] = MODRM,
+	[0xba] = MODRM | IMM_8 | W_RM,
+	[0xbb] = MODRM | W_RM,
+	[0xbc ... 0xbf] = MODRM | W_REG,
+	[0xc0] = MODRM | BYTE | W_REG | W_RM,
+	[0xc1] = MODRM | W_REG | W_RM,
+	[0xc2] = MODRM | IMM_8,
+	[0xc3] = MODRM,
+	[0xc4] = MODRM | IMM_8,
+	[0xc5] = MODRM | IMM_8 | W_REG,
+	[0xc6] = MODRM | IMM_8,
+	[0xc7] = MODRM | W_RM | W_AX | W_DX,
+	[0xc8 ... 0xcf] = W_OP,
+	[0xd0 ... 0xd6] = MODRM,
+	[0xd7] = MODRM | W_REG,
+	[0xd8 ... 0xff] = MODRM,
+};
+
+/* Of 0f 38 and 0f 3a, where no table is worth it: both operands may be registers. */
+#define MAP_0F38 (MODRM | W_REG | W_RM)
+#define MAP_0F3A (MODRM | IMM_8 | W_REG | W_RM | W_CX)
+
+enum map { MAP_ONE_BYTE, MAP_0F = 1, MAP_38 = 2, MAP_3A = 3 };
+
+struct decoder {
+	const uint8_t *code;
+	size_t len;
+	size_t pos;
+	bool opsize;   /* 0x66 */
+	bool addrsize; /* 0x67 */
+	bool repeat;   /* 0xf3 */
+	bool vector;   /* VEX, EVEX or XOP */
+	/* REX bits, of the prefix or of VEX and its kin. */
+	bool rex; /* a REX prefix is there */
+	bool rex_w;
+	uint8_t rex_r; /* 8 or 0, as the next two */
+	uint8_t rex_x;
+	uint8_t rex_b;
+	uint8_t vvvv; /* VEX and its kin: one more register */
+	enum map map;
+	uint8_t opcode;
+	uint16_t attr;
+	uint8_t mod;
+	uint8_t reg;
+	uint8_t rm;
+	int64_t imm;
+};
+
+/* Takes the next count bytes, little endian, sign extended. */
+static int take(struct decoder *d, size_t count, int64_t *ret_value)
+{
+	uint64_t value = 0;
+	size_t i;
+
+	if (d->pos + count > INSN_LEN_MAX)
+		return -EILSEQ;
+	if (d->pos + count > d->len)
+		return -ENODATA;
+	for (i = 0; i < count; i++)
+		value |= (uint64_t)d->code[d->pos + i] << (8 * i);
+	d->pos += count;
+	if (count && count < 8 && value >> (8 * count - 1))
+		value |= UINT64_MAX << (8 * count);
+	*ret_value = (int64_t)value;
+	return 0;
+}
+
+static int take_byte(struct decoder *d, uint8_t *ret_byte)
+{
+	int64_t value;
+	int err;
+
+	err = take(d, 1, &value);
+	if (!err)
+		*ret_byte = (uint8_t)value;
+	return err;
+}
+
+static int take_prefixes(struct decoder *d)
+{
+	int err;
+
+	for (;;) {
+		err = take_byte(d, &d->opcode);
+		if (err)
+			return err;
+		switch (d->opcode) {
+		case 0x66:
+			d->opsize = true;
+			continue;
+		case 0x67:
+			d->addrsize = true;
+			continue;
+		case 0xf3:
+			d->repeat = true;
+			continue;
+		case 0x26:
+		case 0x2e:
+		case 0x36:
+		case 0x3e:
+		case 0x64:
+		case 0x65:
+		case 0xf0:
+		case 0xf2:
+			continue;
+		default:
+			break;
+		}
+		break;
+	}
+	if ((d->opcode & 0xf0) != 0x40)
+		return 0;
+	d->rex = true;
+	d->rex_w = d->opcode & 8;
+	d->rex_r = d->opcode & 4 ? 8 : 0;
+	d->rex_x = d->opcode & 2 ? 8 : 0;
+	d->rex_b = d->opcode & 1 ? 8 : 0;
+	return take_byte(d, &d->opcode);
+}
+
+/* The constant after a vector instruction of these maps; XOP's maps are 8 to 10. */
+static uint16_t vector_imm(unsigned int map, uint8_t opcode)
+{
+	switch (map) {
+	case MAP_0F:
+		return (two_byte[opcode] & MODRM) ? (two_byte[opcode] & IMM_MASK) : IMM_NONE;
+	case MAP_3A:
+	case 8:
+		return IMM_8;
+	case 10:
+		return IMM_32;
+	default:
+		return IMM_NONE;
+	}
+}
+
+/* VEX (c4, c5), EVEX (62) and XOP (8f), whose bits are stored inverted. */
+static int take_vector(struct decoder *d)
+{
+	uint8_t lead = d->opcode, p0 = 0, p1, p2;
+	unsigned int map = MAP_0F;
+	int err;
+
+	d->vector = true;
+	/* Invalid after these prefixes. */
+	if (d->rex || d->opsize || d->repeat)
+		return -EILSEQ;
+	err = take_byte(d, &p1);
+	if (err)
+		return err;
+	d->rex_r = p1 & 0x80 ? 0 : 8;
+	if (lead != 0xc5) {
+		p0 = p1;
+		map = lead == 0x62 ? p0 & 0x0f : p0 & 0x1f;
+		d->rex_x = p0 & 0x40 ? 0 : 8;
+		d->rex_b = p0 & 0x20 ? 0 : 8;
+		err = take_byte(d, &p1);
+		if (err)
+			return err;
+		d->rex_w = p1 & 0x80;
+	}
+	d->vvvv = ~p1 >> 3 & 0x0f;
+	if (lead == 0x62) {
+		/* Half-precision arithmetic is in maps 5 and 6. */
+		if (map < 1 || map == 4 || map > 6 || !(p1 & 4))
+			return -EILSEQ;
+		err = take_byte(d, &p2);
+		if (err)
+			return err;
+	} else if (lead == 0x8f ? map > 10 : map < 1 || map > 3) {
+		return -EILSEQ;
+	}
+	err = take_byte(d, &d->opcode);
+	if (err)
+		return err;
+	d->attr = MODRM | W_REG | W_RM | vector_imm(map, d->opcode);
+	if (map == MAP_0F && d->opcode == 0x77)
+		d->attr = IMM_NONE; /* vzeroupper */
+	else if (map == MAP_3A)
+		d->attr |= W_CX;
+	return 0;
+}
+
+static bool is_vector(const struct decoder *d)
+{
+	switch (d->opcode) {
+	case 0x62:
+	case 0xc4:
+	case 0xc5:
+		return true;
+	case 0x8f:
+		/* pop with a ModRM byte has less than 8 in these bits. */
+		return d->pos < d->len && (d->code[d->pos] & 0x1f) >= 8;
+	default:
+		return false;
+	}
+}
+
+static int take_opcode(struct decoder *d)
+{
+	int err;
+
+	if (is_vector(d))
+		return take_vector(d);
+	if (d->opcode != 0x0f) {
+		d->attr = one_byte[d->opcode];
+		return 0;
+	}
+	d->map = MAP_0F;
+	err = take_byte(d, &d->opcode);
+	if (err)
+		return err;
+	switch (d->opcode) {
+	case 0x38:
+		d->map = MAP_38;
+		d->attr = MAP_0F38;
+		return take_byte(d, &d->opcode);
+	case 0x3a:
+		d->map = MAP_3A;
+		d->attr = MAP_0F3A;
+		return take_byte(d, &d->opcode);
+	default:
+		d->attr = two_byte[d->opcode];
+		return 0;
+	}
+}
+
+/* The ModRM byte, and with it SIB and displacement. SDM volume 2, tables 2-2 and 2-3. */
+static int take_modrm(struct decoder *d, struct insn *insn)
+{
+	uint8_t modrm, sib, low;
+	size_t disp_len;
+	int64_t disp;
+	int err;
+
+	err = take_byte(d, &modrm);
+	if (err)
+		return err;
+	d->mod = modrm >> 6;
+	d->reg = (modrm >> 3 & 7) | d->rex_r;
+	low = modrm & 7;
+	d->rm = low | d->rex_b;
+	/* The processor ignores mod in moves to and from control and debug registers. */
+	if (!d->vector && d->map == MAP_0F && d->opcode >= 0x20 && d->opcode <= 0x23)
+		d->mod = 3;
+	if (d->mod == 3)
+		return 0;
+	insn->memory = true;
+	insn->base = d->rm;
+	if (low == SP) {
+		err = take_byte(d, &sib);
+		if (err)
+			return err;
+		low = sib & 7;
+		insn->base = low | d->rex_b;
+		insn->index = (sib >> 3 & 7) | d->rex_x;
+		if (insn->index == SP)
+			insn->index = INSN_REG_NONE;
+		if (low == BP && d->mod == 0)
+			insn->base = INSN_REG_NONE;
+	} else if (low == BP && d->mod == 0) {
+		insn->base = INSN_REG_PC;
+	}
+	disp_len = d->mod == 1 ? 1 : d->mod == 2 || (low == BP && d->mod == 0) ? 4 : 0;
+	err = take(d, disp_len, &disp);
+	insn->disp = err ? 0 : (int32_t)disp;
+	return err;
+}
+
+static int take_imm(struct decoder *d)
+{
+	size_t z = d->opsize && !d->rex_w ? 2 : 4;
+
+	switch (d->attr & IMM_MASK) {
+	case IMM_8:
+		return take(d, 1, &d->imm);
+	case IMM_16:
+		return take(d, 2, &d->imm);
+	case IMM_24:
+		return take(d, 3, &d->imm);
+	case IMM_Z:
+		return take(d, z, &d->imm);
+	case IMM_V:
+		return take(d, d->rex_w ? 8 : z, &d->imm);
+	case IMM_32:
+		return take(d, 4, &d->imm);
+	case IMM_MOFFS:
+		return take(d, d->addrsize ? 4 : 8, &d->imm);
+	default:
+		return 0;
+	}
+}
+
+/* Opcodes of which ModRM.reg selects the operation. */
+static int refine_group(struct decoder *d, struct insn *insn)
+{
+	uint8_t op = d->reg & 7;
+
+	switch (d->opcode) {
+	case 0x80:
+	case 0x81:
+	case 0x83:
+		if (op == 7) /* cmp */
+			d->attr &= ~W_RM;
+		return 0;
+	case 0xc6:
+	case 0xc7:
+		return op == 0 || (op == 7 && d->mod == 3 && d->rm == 0) ? 0 : -EILSEQ;
+	case 0xf6:
+	case 0xf7:
+		if (op < 2) { /* test */
+			d->attr &= ~(IMM_MASK | W_RM | W_AX | W_DX);
+			d->attr |= d->opcode == 0xf6 ? IMM_8 : IMM_Z;
+		} else if (op < 4) { /* not, neg */
+			d->attr &= ~(W_AX | W_DX);
+		}
+		return 0;
+	case 0xfe:
+		return op < 2 ? 0 : -EILSEQ;
+	case 0xff:
+		if (op == 7)
+			return -EILSEQ;
+		if (op >= 2)
+			d->attr &= ~W_RM;
+		if (op == 2 || op == 3)
+			insn->kind = INSN_CALL_INDIRECT;
+		else if (op == 4 || op == 5)
+			insn->kind = INSN_JMP_INDIRECT;
+		return 0;
+	default:
+		return 0;
+	}
+}
+
+static uint32_t byte_register(const struct decoder *d, uint8_t reg)
+{
+	/* Without REX 4 to 7 are the second bytes of 0 to 3. */
+	return 1U << (!d->rex && reg >= 4 && reg < 8 ? reg - 4 : reg);
+}
+
+static uint32_t writes(const struct decoder *d)
+{
+	uint32_t regs = 0;
+	uint8_t low = (d->opcode & 7) | d->rex_b;
+
+	if (d->attr & W_ALL)
+		return ALL_REGS;
+	if (d->attr & W_REG)
+		regs |= d->attr & BYTE ? byte_register(d, d->reg) : 1U << d->reg;
+	if ((d->attr & W_RM) && d->mod == 3)
+		regs |= d->attr & BYTE ? byte_register(d, d->rm) : 1U << d->rm;
+	if (d->attr & W_OP)
+		regs |= d->attr & BYTE ? byte_register(d, low) : 1U << low;
+	if (d->vector)
+		regs |= 1U << d->vvvv;
+	regs |= d->attr & W_AX ? 1U << AX : 0;
+	regs |= d->attr & W_CX ? 1U << CX : 0;
+	regs |= d->attr & W_DX ? 1U << DX : 0;
+	regs |= d->attr & W_SI ? 1U << SI : 0;
+	regs |= d->attr & W_DI ? 1U << DI : 0;
+	return regs;
+}
+
+/* dst = src between registers: 89, 8b, and what xor and sub of a register with itself give. */
+static void classify_move(const struct decoder *d, struct insn *insn)
+{
+	bool to_rm = d->opcode == 0x89;
+
+	/* 16-bit forms change a part of the register. */
+	if (d->mod != 3 || (d->opsize && !d->rex_w))
+		return;
+	if (d->opcode == 0x89 || d->opcode == 0x8b) {
+		insn->kind = INSN_MOV;
+		insn->dst = to_rm ? d->rm : d->reg;
+		insn->src = to_rm ? d->reg : d->rm;
+		insn->width = d->rex_w ? 8 : 4;
+	} else if (d->reg == d->rm) {
+		insn->kind = INSN_ZERO;
+		insn->dst = d->reg;
+	}
+}
+
+static void classify_lea(const struct decoder *d, struct insn *insn)
+{
+	insn->memory = false;
+	if (!d->rex_w || d->addrsize)
+		return;
+	insn->kind = INSN_LEA;
+	insn->dst = d->reg;
+	if (insn->index == INSN_REG_NONE && insn->base != INSN_REG_PC)
+		insn->src = insn->base;
+}
+
+static void classify_one_byte(const struct decoder *d, struct insn *insn)
+{
+	switch (d->opcode) {
+	case 0x29:
+	case 0x2b:
+	case 0x31:
+	case 0x33:
+	case 0x89:
+	case 0x8b:
+		classify_move(d, insn);
+		break;
+	case 0x50 ... 0x57:
+		insn->kind = INSN_PUSH;
+		insn->src = (d->opcode & 7) | d->rex_b;
+		break;
+	case 0x58 ... 0x5f:
+		insn->kind = INSN_POP;
+		insn->dst = (d->opcode & 7) | d->rex_b;
+		break;
+	case 0x70 ... 0x7f:
+	case 0xe0 ... 0xe3:
+		insn->kind = INSN_JCC;
+		break;
+	case 0x8d:
+		classify_lea(d, insn);
+		break;
+	case 0x90:
+		if (!d->rex_b)
+			insn->kind = INSN_NOP;
+		break;
+	case 0xc2 ... 0xc3:
+	case 0xca ... 0xcb:
+	case 0xcf:
+		insn->kind = INSN_RET;
+		break;
+	case 0xcc:
+	case 0xf1:
+	case 0xf4:
+		insn->kind = INSN_STOP;
+		break;
+	case 0xe8:
+		insn->kind = INSN_CALL;
+		break;
+	case 0xe9:
+	case 0xeb:
+		insn->kind = INSN_JMP;
+		break;
+	default:
+		break;
+	}
+}
+
+static void classify_two_byte(const struct decoder *d, struct insn *insn)
+{
+	switch (d->opcode) {
+	case 0x0b:
+	case 0xb9:
+	case 0xff:
+		insn->kind = INSN_STOP; /* ud2, ud1, ud0 */
+		break;
+	case 0x1e:
+		/* f3 0f 1e fa is endbr64; shadow stack instructions share the opcode. */
+		if (d->mod == 3 && d->repeat && (d->reg & 7) == 1)
+			break;
+		insn->kind = INSN_NOP;
+		break;
+	case 0x1f:
+		insn->kind = INSN_NOP;
+		break;
+	case 0x80 ... 0x8f:
+		insn->kind = INSN_JCC;
+		break;
+	default:
+		break;
+	}
+	if (insn->kind == INSN_NOP)
+		insn->memory = false;
+}
+
+static int classify(const struct decoder *d, uint64_t vaddr, struct insn *insn)
+{
+	if (!d->vector && d->map == MAP_ONE_BYTE)
+		classify_one_byte(d, insn);
+	else if (!d->vector && d->map == MAP_0F)
+		classify_two_byte(d, insn);
+	insn->writes = insn->kind == INSN_NOP ? 0 : writes(d);
+	switch (insn->kind) {
+	case INSN_CALL:
+	case INSN_JMP:
+	case INSN_JCC:
+		/* AMD reads 16 bits of distance here, Intel 32; compilers avoid it. */
+		if ((d->attr & IMM_MASK) == IMM_32 && d->opsize && !d->rex_w)
+			return -EILSEQ;
+		insn->target = vaddr + d->pos + (uint64_t)d->imm;
+		break;
+	default:
+		if (insn->base == INSN_REG_PC)
+			insn->target = vaddr + d->pos + (uint64_t)(int64_t)insn->disp;
+		break;
+	}
+	return 0;
+}
+
+int insn_decode_x86(const uint8_t *code, size_t len, uint64_t vaddr, struct insn *ret_insn)
+{
+	struct insn insn = {
+		.dst = INSN_REG_NONE,
+		.src = INSN_REG_NONE,
+		.base = INSN_REG_NONE,
+		.index = INSN_REG_NONE,
+	};
+	struct decoder d = { .code = code, .len = len };
+	int err;
+
+	err = take_prefixes(&d);
+	if (!err)
+		err = take_opcode(&d);
+	if (!err && (d.attr & BAD))
+		err = -EILSEQ;
+	if (!err && (d.attr & MODRM))
+		err = take_modrm(&d, &insn);
+	if (!err && !d.vector && d.map == MAP_ONE_BYTE && (d.attr & MODRM))
+		err = refine_group(&d, &insn);
+	if (!err)
+		err = take_imm(&d);
+	if (!err)
+		err = classify(&d, vaddr, &insn);
+	if (err)
+		return err;
+	insn.len = (uint8_t)d.pos;
+	*ret_insn = insn;
+	return 0;
+}

@@ -1,0 +1,522 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "flow/flow.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* uthash ends the program on allocation failure unless told otherwise. */
+#define HASH_NONFATAL_OOM 1
+#include <uthash.h>
+#include <utlist.h>
+
+#include "flow/stream.h"
+
+struct flow_conn;
+
+struct flow_proc {
+	struct process p;
+	char *exe;
+	char *cgroup;
+	struct flow_conn *conns;
+	bool gone; /* ended or replaced; freed with its last connection */
+	UT_hash_handle hh;
+};
+
+struct flow_conn {
+	struct connection c;
+	struct flow_proc *proc;
+	uint64_t handle;
+	char *library;
+	bool opened; /* EVENT_OPEN has been sent */
+	uint32_t tid;
+	char comm[EVENT_COMM_LEN];
+	uint64_t seen_ns; /* monotonic time of the last record */
+	struct stream stream[DIR_MAX];
+	struct flow_conn *prev, *next; /* in proc->conns */
+	UT_hash_handle hh;
+};
+
+struct flow {
+	const struct flow_ops *ops;
+	void *arg;
+	struct flow_proc *procs;
+	struct flow_conn *conns;
+	struct stats stats;
+};
+
+int flow_new(const struct flow_ops *ops, void *arg, struct flow **ret_flow)
+{
+	struct flow *flow = calloc(1, sizeof(*flow));
+
+	if (!flow)
+		return -ENOMEM;
+	flow->ops = ops;
+	flow->arg = arg;
+	*ret_flow = flow;
+	return 0;
+}
+
+const struct stats *flow_stats(const struct flow *flow)
+{
+	return &flow->stats;
+}
+
+void flow_untracked(struct flow *flow, uint64_t calls, uint64_t bytes)
+{
+	flow->stats.gaps[GAP_UNTRACKED] += calls;
+	flow->stats.gap_bytes[GAP_UNTRACKED] += bytes;
+}
+
+void flow_missed(struct flow *flow, uint64_t calls)
+{
+	flow->stats.calls_missed += calls;
+}
+
+static void proc_free(struct flow_proc *proc)
+{
+	free(proc->exe);
+	free(proc->cgroup);
+	free(proc);
+}
+
+static void proc_release(struct flow_proc *proc)
+{
+	if (proc->gone && !proc->conns)
+		proc_free(proc);
+}
+
+static void proc_remove(struct flow *flow, struct flow_proc *proc)
+{
+	HASH_DEL(flow->procs, proc);
+	proc->gone = true;
+	proc_release(proc);
+}
+
+static struct flow_proc *proc_find(struct flow *flow, uint32_t pid)
+{
+	struct flow_proc *proc;
+
+	HASH_FIND(hh, flow->procs, &pid, sizeof(pid), proc);
+	return proc;
+}
+
+/* Takes over exe and cgroup, also on failure. */
+static struct flow_proc *proc_add(struct flow *flow, const struct process *p, char *exe,
+				  char *cgroup)
+{
+	struct flow_proc *proc = calloc(1, sizeof(*proc));
+
+	if (!proc || !exe || !cgroup) {
+		free(proc);
+		free(exe);
+		free(cgroup);
+		return NULL;
+	}
+	proc->p = *p;
+	proc->p.exe = proc->exe = exe;
+	proc->p.cgroup = proc->cgroup = cgroup;
+	HASH_ADD(hh, flow->procs, p.pid, sizeof(proc->p.pid), proc);
+	if (!proc->hh.tbl) {
+		proc_free(proc);
+		return NULL;
+	}
+	return proc;
+}
+
+static struct flow_conn *conn_find(struct flow *flow, uint64_t id)
+{
+	struct flow_conn *conn;
+
+	HASH_FIND(hh, flow->conns, &id, sizeof(id), conn);
+	return conn;
+}
+
+static void conn_free(struct flow_conn *conn)
+{
+	for (int dir = 0; dir < DIR_MAX; dir++)
+		stream_done(&conn->stream[dir]);
+	free(conn->library);
+	free(conn);
+}
+
+static struct flow_conn *conn_add(struct flow *flow, uint64_t id, struct flow_proc *proc,
+				  uint64_t handle, uint64_t cookie)
+{
+	const char *library = flow->ops->file_name(flow->arg, (uint32_t)(cookie >> 32));
+	struct flow_conn *conn = calloc(1, sizeof(*conn));
+
+	if (!conn)
+		return NULL;
+	conn->c.id = id;
+	conn->c.process = &proc->p;
+	conn->c.library = conn->library = strdup(library);
+	conn->proc = proc;
+	conn->handle = handle;
+	if (conn->library)
+		HASH_ADD(hh, flow->conns, c.id, sizeof(conn->c.id), conn);
+	if (!conn->hh.tbl) {
+		conn_free(conn);
+		return NULL;
+	}
+	DL_APPEND(proc->conns, conn);
+	return conn;
+}
+
+static void conn_remove(struct flow *flow, struct flow_conn *conn)
+{
+	struct flow_proc *proc = conn->proc;
+
+	HASH_DEL(flow->conns, conn);
+	DL_DELETE(proc->conns, conn);
+	conn_free(conn);
+	proc_release(proc);
+}
+
+static int emit(struct flow *flow, struct event *ev)
+{
+	flow->stats.events++;
+	return flow->ops->event(flow->arg, ev);
+}
+
+static void event_init(struct flow *flow, struct event *ev, enum event_type type,
+		       const struct flow_conn *conn, uint64_t mono_ns)
+{
+	memset(ev, 0, sizeof(*ev));
+	ev->type = type;
+	ev->time_ns = flow->ops->from_mono(flow->arg, mono_ns);
+	ev->conn = &conn->c;
+	ev->pid = conn->proc->p.pid;
+	ev->tid = conn->tid;
+	memcpy(ev->comm, conn->comm, sizeof(ev->comm));
+}
+
+/* A connection is announced with its first bytes, so that one without any stays unseen. */
+static int open_once(struct flow *flow, struct flow_conn *conn, uint64_t mono_ns)
+{
+	struct event ev;
+
+	if (conn->opened)
+		return 0;
+	conn->opened = true;
+	flow->stats.connections++;
+	event_init(flow, &ev, EVENT_OPEN, conn, mono_ns);
+	return emit(flow, &ev);
+}
+
+static int emit_gap(struct flow *flow, struct flow_conn *conn, enum event_dir dir, uint64_t len,
+		    enum gap_reason reason, uint64_t mono_ns)
+{
+	struct stream *s = &conn->stream[dir];
+	struct event ev;
+	int r = open_once(flow, conn, mono_ns);
+
+	event_init(flow, &ev, EVENT_GAP, conn, mono_ns);
+	ev.dir = dir;
+	ev.offset = s->next;
+	ev.len = len;
+	ev.gap = reason;
+	s->next += len;
+	if (reason == GAP_RING_FULL)
+		s->lost += len;
+	flow->stats.gaps[reason]++;
+	flow->stats.gap_bytes[reason] += len;
+	return r ? r : emit(flow, &ev);
+}
+
+static int emit_data(struct flow *flow, struct flow_conn *conn, const struct rec_data *rec)
+{
+	enum event_dir dir = rec->h.dir ? DIR_OUT : DIR_IN;
+	struct event ev;
+	int r;
+
+	conn->tid = rec->h.tid;
+	memcpy(conn->comm, rec->comm, sizeof(conn->comm));
+	if (rec->h.type == REC_GAP)
+		return emit_gap(flow, conn, dir, rec->len,
+				rec->h.reason == REASON_SENDFILE ? GAP_SENDFILE : GAP_FAULT,
+				rec->h.time_ns);
+	r = open_once(flow, conn, rec->h.time_ns);
+	event_init(flow, &ev, EVENT_DATA, conn, rec->h.time_ns);
+	ev.dir = dir;
+	ev.offset = rec->off;
+	ev.len = rec->len;
+	ev.data = rec->data;
+	conn->stream[dir].next += rec->len;
+	flow->stats.bytes[dir] += rec->len;
+	return r ? r : emit(flow, &ev);
+}
+
+/* Reports what has waited and can go now; with force, everything, with gaps between. */
+static int emit_waiting(struct flow *flow, struct flow_conn *conn, enum event_dir dir, bool force)
+{
+	struct stream *s = &conn->stream[dir];
+	struct stream_piece *piece;
+	int r = 0;
+
+	while (!r && (piece = stream_take(s, force))) {
+		const struct rec_data *rec = (const void *)piece->record;
+
+		if (rec->off > s->next)
+			r = emit_gap(flow, conn, dir, rec->off - s->next, GAP_RING_FULL,
+				     rec->h.time_ns);
+		if (!r && rec->off == s->next)
+			r = emit_data(flow, conn, rec);
+		free(piece);
+	}
+	return r;
+}
+
+static int on_data(struct flow *flow, struct flow_conn *conn, const struct rec_data *rec,
+		   size_t size)
+{
+	enum event_dir dir = rec->h.dir ? DIR_OUT : DIR_IN;
+	struct stream *s = &conn->stream[dir];
+	int r = 0;
+
+	conn->seen_ns = rec->h.time_ns;
+	switch (stream_look(s, rec->off, rec->lost)) {
+	case STREAM_WAIT:
+		return stream_keep(s, rec->off, rec->len, rec, size);
+	case STREAM_OLD:
+		return 0;
+	case STREAM_HOLE:
+		r = emit_waiting(flow, conn, dir, s->waiting && s->waiting->off < rec->off);
+		if (!r && rec->off > s->next)
+			r = emit_gap(flow, conn, dir, rec->off - s->next, GAP_RING_FULL,
+				     rec->h.time_ns);
+		break;
+	case STREAM_NEXT:
+		break;
+	}
+	if (!r)
+		r = emit_data(flow, conn, rec);
+	return r ? r : emit_waiting(flow, conn, dir, false);
+}
+
+/* Everything up to off has been handled: what is not here by now is lost. */
+static int settle(struct flow *flow, struct flow_conn *conn, const uint64_t off[DIR_MAX],
+		  uint64_t mono_ns)
+{
+	for (int dir = 0; dir < DIR_MAX; dir++) {
+		int r = emit_waiting(flow, conn, dir, true);
+
+		if (!r && off[dir] > conn->stream[dir].next)
+			r = emit_gap(flow, conn, dir, off[dir] - conn->stream[dir].next,
+				     GAP_RING_FULL, mono_ns);
+		if (r)
+			return r;
+	}
+	return 0;
+}
+
+static int conn_close(struct flow *flow, struct flow_conn *conn, enum close_reason reason,
+		      uint64_t mono_ns)
+{
+	struct event ev;
+	int r = 0;
+
+	if (conn->opened) {
+		event_init(flow, &ev, EVENT_CLOSE, conn, mono_ns);
+		ev.close = reason;
+		ev.total[DIR_IN] = conn->stream[DIR_IN].next;
+		ev.total[DIR_OUT] = conn->stream[DIR_OUT].next;
+		r = emit(flow, &ev);
+	}
+	conn_remove(flow, conn);
+	return r;
+}
+
+static int proc_exit(struct flow *flow, struct flow_proc *proc, uint64_t mono_ns)
+{
+	struct flow_conn *conn, *tmp;
+	struct conn state;
+	int r = 0;
+
+	DL_FOREACH_SAFE(proc->conns, conn, tmp)
+	{
+		int one = 0;
+
+		if (!flow->ops->conn_state(flow->arg, proc->p.pid, conn->handle, &state) &&
+		    state.id == conn->c.id) {
+			one = settle(flow, conn, (uint64_t *)state.off, mono_ns);
+			flow->ops->conn_drop(flow->arg, proc->p.pid, conn->handle);
+		}
+		r = r ? r : one;
+		one = conn_close(flow, conn, CLOSE_EXIT, mono_ns);
+		r = r ? r : one;
+	}
+	proc_remove(flow, proc);
+	return r;
+}
+
+/* Components come last one first, each ended by a NUL. */
+static char *path_join(const char *parts, size_t len)
+{
+	char *path = malloc(len + 2), *out = path;
+	size_t end = len;
+
+	if (!path)
+		return NULL;
+	while (end > 0 && parts[end - 1] == '\0') {
+		size_t start = end - 1;
+
+		while (start > 0 && parts[start - 1] != '\0')
+			start--;
+		*out++ = '/';
+		memcpy(out, parts + start, end - 1 - start);
+		out += end - 1 - start;
+		end = start;
+	}
+	*out = '\0';
+	return path;
+}
+
+static int on_proc(struct flow *flow, const struct rec_proc *rec)
+{
+	struct flow_proc *old = proc_find(flow, rec->h.pid);
+	struct process p = {
+		.pid = rec->h.pid,
+		.ppid = rec->ppid,
+		.uid = rec->uid,
+		.gid = rec->gid,
+		.start_ns = rec->start_ns ? flow->ops->from_boot(flow->arg, rec->start_ns) : 0,
+		.cgroup_id = rec->cgroup_id,
+	};
+	size_t len = rec->path_len;
+	int r = 0;
+
+	if (len > sizeof(rec->path))
+		return -EBADMSG;
+	/* The note of the old one's end found the ring full. */
+	if (old)
+		r = proc_exit(flow, old, rec->h.time_ns);
+	if (!proc_add(flow, &p, path_join(rec->path, len),
+		      strdup(flow->ops->cgroup_path(flow->arg, rec->cgroup_id))))
+		return -ENOMEM;
+	return r;
+}
+
+/* The process of a record; made up from what the record has when its own was lost. */
+static struct flow_proc *proc_get(struct flow *flow, const struct rec *h)
+{
+	struct flow_proc *proc = proc_find(flow, h->pid);
+	struct process p = { .pid = h->pid };
+
+	return proc ? proc : proc_add(flow, &p, strdup(""), strdup(""));
+}
+
+static void endpoint_set(struct endpoint *ep, uint16_t family, uint16_t port, const uint8_t *addr)
+{
+	ep->family = family;
+	ep->port = port;
+	memcpy(ep->addr, addr, sizeof(ep->addr));
+}
+
+static int on_conn(struct flow *flow, const struct rec_conn *rec)
+{
+	struct flow_conn *conn = conn_find(flow, rec->h.conn);
+	struct flow_proc *proc;
+
+	if (!conn) {
+		proc = proc_get(flow, &rec->h);
+		conn = proc ? conn_add(flow, rec->h.conn, proc, rec->handle, rec->cookie) : NULL;
+		if (!conn)
+			return -ENOMEM;
+		conn->tid = rec->h.tid;
+	}
+	endpoint_set(&conn->c.local, rec->addr.family, rec->addr.lport, rec->addr.laddr);
+	endpoint_set(&conn->c.remote, rec->addr.family, rec->addr.rport, rec->addr.raddr);
+	return 0;
+}
+
+/* State of a connection that not one record of has arrived. */
+static int on_state(struct flow *flow, const struct rec_state *rec)
+{
+	struct flow_conn *conn = conn_find(flow, rec->h.conn);
+	struct flow_proc *proc;
+
+	if (!conn) {
+		if (!rec->off[0] && !rec->off[1])
+			return 0;
+		proc = proc_get(flow, &rec->h);
+		conn = proc ? conn_add(flow, rec->h.conn, proc, rec->handle, 0) : NULL;
+		if (!conn)
+			return -ENOMEM;
+	}
+	return settle(flow, conn, (const uint64_t *)rec->off, rec->h.time_ns);
+}
+
+static int on_close(struct flow *flow, const struct rec_state *rec)
+{
+	struct flow_conn *conn;
+	int r = on_state(flow, rec);
+
+	conn = conn_find(flow, rec->h.conn);
+	if (r || !conn)
+		return r;
+	return conn_close(flow, conn, CLOSE_FREED, rec->h.time_ns);
+}
+
+int flow_record(struct flow *flow, const void *data, size_t len)
+{
+	const struct rec *h = data;
+	const struct rec_data *rec = data;
+	struct flow_conn *conn;
+	struct flow_proc *proc;
+
+	if (len < sizeof(*h))
+		return -EBADMSG;
+	switch (h->type) {
+	case REC_DATA:
+	case REC_GAP:
+		if (len < sizeof(*rec) || !rec->len || rec->off + rec->len < rec->off ||
+		    (h->type == REC_DATA && rec->len > len - sizeof(*rec)))
+			return -EBADMSG;
+		conn = conn_find(flow, h->conn);
+		return conn ? on_data(flow, conn, rec, len) : -EBADMSG;
+	case REC_CONN:
+		return len < sizeof(struct rec_conn) ? -EBADMSG : on_conn(flow, data);
+	case REC_PROC:
+		return len < sizeof(struct rec_proc) ? -EBADMSG : on_proc(flow, data);
+	case REC_STATE:
+		return len < sizeof(struct rec_state) ? -EBADMSG : on_state(flow, data);
+	case REC_CLOSE:
+		return len < sizeof(struct rec_state) ? -EBADMSG : on_close(flow, data);
+	case REC_EXIT:
+		proc = proc_find(flow, h->pid);
+		return proc ? proc_exit(flow, proc, h->time_ns) : 0;
+	}
+	return -EBADMSG;
+}
+
+int flow_end(struct flow *flow, uint64_t now_mono_ns)
+{
+	struct flow_conn *conn, *tmp;
+	int r = 0;
+
+	HASH_ITER(hh, flow->conns, conn, tmp) {
+		uint64_t none[DIR_MAX] = { 0 };
+		int one = settle(flow, conn, none, now_mono_ns);
+
+		r = r ? r : one;
+		one = conn_close(flow, conn, CLOSE_END, now_mono_ns);
+		r = r ? r : one;
+	}
+	return r;
+}
+
+void flow_free(struct flow *flow)
+{
+	struct flow_conn *conn, *tmp;
+	struct flow_proc *proc, *ptmp;
+
+	if (!flow)
+		return;
+	HASH_ITER(hh, flow->conns, conn, tmp)
+		conn_remove(flow, conn);
+	HASH_ITER(hh, flow->procs, proc, ptmp)
+		proc_remove(flow, proc);
+	free(flow);
+}

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+/* cleartap: what goes through TLS on this machine. Finds the subcommand and runs it. */
+#include <stdio.h>
+#include <string.h>
+
+#include "cmd/command.h"
+#include "util/exitcode.h"
+#include "version.h"
+
+static const struct subcommand {
+	const char *name;
+	int (*run)(int argc, char **argv);
+	const char *help;
+} subcommands[] = {
+	{ "tls", cmd_tls, "print the plaintext of TLS connections" },
+	{ "doctor", cmd_doctor, "say what this kernel and this user allow" },
+};
+
+#define SUBCOMMANDS (sizeof(subcommands) / sizeof(*subcommands))
+
+static int usage(FILE *out, int status)
+{
+	fprintf(out, "usage: cleartap SUBCOMMAND [OPTIONS]\n"
+		     "       cleartap -- COMMAND [ARGS]    run a command and tap it\n\n");
+	for (size_t i = 0; i < SUBCOMMANDS; i++)
+		fprintf(out, "  %-8s %s\n", subcommands[i].name, subcommands[i].help);
+	fprintf(out,
+		"\n'cleartap SUBCOMMAND --help' lists its options; the manual is cleartap(8).\n"
+		"To begin: sudo cleartap tls\n");
+	return status;
+}
+
+int main(int argc, char **argv)
+{
+	if (argc < 2)
+		return usage(stderr, EXITCODE_USAGE);
+	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help"))
+		return usage(stdout, EXITCODE_OK);
+	if (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-V")) {
+		printf("cleartap %s\n", CLEARTAP_VERSION);
+		return EXITCODE_OK;
+	}
+	/* "cleartap -- COMMAND": the name in front makes room for tls's own argv[0]. */
+	if (!strcmp(argv[1], "--"))
+		return cmd_tls(argc, argv);
+	for (size_t i = 0; i < SUBCOMMANDS; i++) {
+		if (!strcmp(argv[1], subcommands[i].name))
+			return subcommands[i].run(argc - 1, argv + 1);
+	}
+	fprintf(stderr, "cleartap: there is no subcommand '%s'; 'cleartap --help' lists them\n",
+		argv[1]);
+	return EXITCODE_USAGE;
+}

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "proc/procfs.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "util/options.h"
+
+int procfs_each(procfs_pid_fn fn, void *arg)
+{
+	DIR *dir = opendir("/proc");
+	struct dirent *entry;
+	int r = 0;
+
+	if (!dir)
+		return -errno;
+	while (!r && (entry = readdir(dir))) {
+		uint64_t pid;
+
+		if (!number_parse(entry->d_name, 1, INT32_MAX, &pid))
+			r = fn(arg, (pid_t)pid);
+	}
+	closedir(dir);
+	return r;
+}
+
+bool procfs_map_parse(char *line, struct procfs_map *ret_map)
+{
+	struct procfs_map map;
+	char perms[5];
+	int path = 0;
+
+	if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %4s %*x %x:%x %" SCNu64 " %n", &map.start,
+		   &map.end, perms, &map.major, &map.minor, &map.inode, &path) != 6 ||
+	    !path)
+		return false;
+	if (perms[2] != 'x' || !map.inode || line[path] != '/')
+		return false;
+	line[strcspn(line, "\n")] = '\0';
+	map.path = line + path;
+	*ret_map = map;
+	return true;
+}
+
+int procfs_maps(pid_t pid, procfs_map_fn fn, void *arg)
+{
+	char name[32], *line = NULL;
+	size_t size = 0;
+	int r = 0;
+	FILE *f;
+
+	snprintf(name, sizeof(name), "/proc/%d/maps", pid);
+	f = fopen(name, "re");
+	if (!f)
+		return errno == ENOENT ? -ESRCH : -errno;
+	while (!r && getline(&line, &size, f) > 0) {
+		struct procfs_map map;
+
+		if (procfs_map_parse(line, &map))
+			r = fn(arg, pid, &map);
+	}
+	free(line);
+	fclose(f);
+	return r;
+}
+
+int procfs_open_map(pid_t pid, const struct procfs_map *map)
+{
+	char name[96 + 4096];
+	int fd;
+
+	snprintf(name, sizeof(name), "/proc/%d/map_files/%" PRIx64 "-%" PRIx64, pid, map->start,
+		 map->end);
+	fd = open(name, O_RDONLY | O_CLOEXEC);
+	if (fd >= 0)
+		return fd;
+	/* Without CAP_CHECKPOINT_RESTORE there is only the path. */
+	snprintf(name, sizeof(name), "/proc/%d/root%s", pid, map->path);
+	fd = open(name, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	return fd < 0 ? -errno : fd;
+}
+
+int procfs_open_exe(pid_t pid)
+{
+	char name[32];
+	int fd;
+
+	snprintf(name, sizeof(name), "/proc/%d/exe", pid);
+	fd = open(name, O_RDONLY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What there is to probe in a TLS library, and how it is found in a file.
+ * To add a library: write tls/NAME.c with one struct tls_library, declare it here and list it
+ * in library.c.
+ */
+#ifndef TLS_LIBRARY_H
+#define TLS_LIBRARY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "elf/image.h"
+#include "event/event.h"
+
+enum tls_role {
+	ROLE_TRANSFER, /* moves plaintext: probed at entry and return */
+	ROLE_SENDFILE, /* sends a file: only the number of bytes is known */
+	ROLE_FREE,     /* ends a connection: probed at entry */
+};
+
+/* What the library's function returns on success. */
+enum tls_result {
+	RESULT_COUNT,	/* the number of bytes, > 0 */
+	RESULT_OUT_ARG, /* > 0, and the number behind a size_t pointer */
+};
+
+/*
+ * How to read one function's call. Arguments are numbered from 0; the handle is always argument 0
+ * and the buffer argument 1.
+ */
+struct tls_recipe {
+	const char *function;
+	enum tls_role role;
+	enum event_dir dir;
+	enum tls_result result;
+	uint8_t out_arg;   /* RESULT_OUT_ARG: which argument is the pointer */
+	const char *costs; /* what the user loses when it is missing, as the end of a sentence */
+};
+
+#define TLS_SITES_MAX 16
+
+/* A place found in one file. */
+struct tls_site {
+	const struct tls_recipe *recipe;
+	const char *function; /* as printed; recipe->function or the internal one's description */
+	uint64_t offset;      /* in the file */
+	enum rung rung;
+	uint8_t out_arg; /* as the code of this very file shows it */
+};
+
+struct tls_sites {
+	struct tls_site site[TLS_SITES_MAX];
+	size_t count;
+	/* Recipes that were looked for and not found. */
+	const struct tls_recipe *missing[TLS_SITES_MAX];
+	size_t missing_count;
+	bool internal; /* the functions behind the exported ones were found: BIO_f_ssl is seen */
+};
+
+struct tls_library {
+	const char *name;	   /* "openssl" */
+	const char *const *soname; /* file name prefixes, NULL-terminated: "libssl.so" */
+	/*
+	 * Fills sites from a file. -ENOENT when the file has none of this library's plaintext
+	 * functions; -ENOMEM.
+	 */
+	int (*resolve)(const struct image *image, struct tls_sites *ret_sites);
+};
+
+extern const struct tls_library openssl;
+
+/* All libraries, NULL-terminated. */
+extern const struct tls_library *const tls_libraries[];
+
+/* The first library that the file has. -ENOENT when none. */
+int tls_resolve(const struct image *image, const struct tls_library **ret_library,
+		struct tls_sites *ret_sites);
+/* Does a file name (no directory) look like one of the libraries? NULL when not. */
+const struct tls_library *tls_by_soname(const char *filename);
+
+#endif

@@ -1,0 +1,413 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * OpenSSL and the libraries with its interface: LibreSSL, BoringSSL, AWS-LC, quictls.
+ *
+ * From OpenSSL 1.1.1 on all reads meet in ssl_read_internal and all writes in ssl_write_internal.
+ * BIO_f_ssl calls these two directly, so probing them sees more than the exported functions show,
+ * with fewer probes. They have no symbol in a stripped library; the code of SSL_read and
+ * SSL_read_ex leads there. ssl_write_internal has one argument more from OpenSSL 3.3 on, so the
+ * code has to show as well where the pointer to the number of bytes is.
+ *
+ * That is only taken when there is no doubt; else the exported functions are probed. The compiler
+ * may have copied an internal function into the exported ones (Node.js is built like that): then
+ * nobody calls it, and a symbol of that name proves nothing.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "elf/callee.h"
+#include "elf/insn.h"
+#include "tls/library.h"
+
+enum function {
+	READ,
+	READ_EX,
+	READ_EARLY_DATA,
+	WRITE,
+	WRITE_EX,
+	WRITE_EX2,
+	WRITE_EARLY_DATA,
+	SENDFILE,
+	FREE,
+	CLEAR,
+	RECIPES_MAX,
+	/* Looked up, but no sites themselves. */
+	PEEK = RECIPES_MAX,
+	READ_INTERNAL,
+	WRITE_INTERNAL,
+	FUNCTIONS_MAX,
+};
+
+static const struct tls_recipe recipes[RECIPES_MAX] = {
+	[READ] = {
+		.function = "SSL_read",
+		.role = ROLE_TRANSFER,
+		.dir = DIR_IN,
+		.result = RESULT_COUNT,
+		.costs = "what programs receive with SSL_read is not seen",
+	},
+	[READ_EX] = {
+		.function = "SSL_read_ex",
+		.role = ROLE_TRANSFER,
+		.dir = DIR_IN,
+		.result = RESULT_OUT_ARG,
+		.out_arg = 3,
+		.costs = "what programs receive with SSL_read_ex is not seen",
+	},
+	[READ_EARLY_DATA] = {
+		.function = "SSL_read_early_data",
+		.role = ROLE_TRANSFER,
+		.dir = DIR_IN,
+		.result = RESULT_OUT_ARG,
+		.out_arg = 3,
+		.costs = "TLS 1.3 early data that servers receive is not seen",
+	},
+	[WRITE] = {
+		.function = "SSL_write",
+		.role = ROLE_TRANSFER,
+		.dir = DIR_OUT,
+		.result = RESULT_COUNT,
+		.costs = "what programs send with SSL_write is not seen",
+	},
+	[WRITE_EX] = {
+		.function = "SSL_write_ex",
+		.role = ROLE_TRANSFER,
+		.dir = DIR_OUT,
+		.result = RESULT_OUT_ARG,
+		.out_arg = 3,
+		.costs = "what programs send with SSL_write_ex is not seen",
+	},
+	[WRITE_EX2] = {
+		.function = "SSL_write_ex2",
+		.role = ROLE_TRANSFER,
+		.dir = DIR_OUT,
+		.result = RESULT_OUT_ARG,
+		.out_arg = 4,
+		.costs = "what programs send with SSL_write_ex2 is not seen",
+	},
+	[WRITE_EARLY_DATA] = {
+		.function = "SSL_write_early_data",
+		.role = ROLE_TRANSFER,
+		.dir = DIR_OUT,
+		.result = RESULT_OUT_ARG,
+		.out_arg = 3,
+		.costs = "TLS 1.3 early data that clients send is not seen",
+	},
+	[SENDFILE] = {
+		.function = "SSL_sendfile",
+		.role = ROLE_SENDFILE,
+		.dir = DIR_OUT,
+		.result = RESULT_COUNT,
+		.costs = "files that the kernel sends are not counted",
+	},
+	[FREE] = {
+		.function = "SSL_free",
+		.role = ROLE_FREE,
+		.costs = "connections seem to last until their process ends",
+	},
+	[CLEAR] = {
+		.function = "SSL_clear",
+		.role = ROLE_FREE,
+		.costs = "connections that use one SSL object in turn look like one",
+	},
+};
+
+/* One direction: the functions that meet in an internal one. */
+struct meeting {
+	const char *description;
+	struct tls_recipe recipe;
+	enum function first; /* exported functions of this direction: first to last */
+	enum function last;
+	enum function plain;	/* SSL_read: returns the number of bytes */
+	enum function ex;	/* SSL_read_ex: the number is behind argument 3 */
+	enum function ex2;	/* SSL_write_ex2: behind argument 4; RECIPES_MAX: no such */
+	enum function opposite; /* calls the same helpers, but not the function looked for */
+	enum function symbol;
+};
+
+static const struct meeting meetings[] = {
+	{
+		.description = "ssl_read_internal (behind SSL_read)",
+		.recipe = {
+			.function = "ssl_read_internal",
+			.role = ROLE_TRANSFER,
+			.dir = DIR_IN,
+			.result = RESULT_OUT_ARG,
+			.out_arg = 3,
+			.costs = "what programs receive is not seen",
+		},
+		.first = READ,
+		.last = READ_EARLY_DATA,
+		.plain = READ,
+		.ex = READ_EX,
+		.ex2 = RECIPES_MAX,
+		.opposite = WRITE,
+		.symbol = READ_INTERNAL,
+	},
+	{
+		.description = "ssl_write_internal (behind SSL_write)",
+		.recipe = {
+			.function = "ssl_write_internal",
+			.role = ROLE_TRANSFER,
+			.dir = DIR_OUT,
+			.result = RESULT_OUT_ARG,
+			.out_arg = 3,
+			.costs = "what programs send is not seen",
+		},
+		.first = WRITE,
+		.last = WRITE_EARLY_DATA,
+		.plain = WRITE,
+		.ex = WRITE_EX,
+		.ex2 = WRITE_EX2,
+		.opposite = READ,
+		.symbol = WRITE_INTERNAL,
+	},
+};
+
+#define MEETINGS_MAX (sizeof(meetings) / sizeof(meetings[0]))
+
+/* The function behind a meeting's exported ones, as the code shows it. */
+struct internal {
+	uint64_t vaddr;
+	uint8_t out_arg;
+};
+
+static bool calls(const struct callees *callees, uint64_t target)
+{
+	size_t i;
+
+	for (i = 0; i < callees->count; i++) {
+		if (callees->call[i].target == target)
+			return true;
+	}
+	return false;
+}
+
+/* ssl, buf, and num; SSL_read changes num from int to size_t on the way. */
+static bool passes_buffer(const struct call *call, bool num_changes)
+{
+	return call->arg[0] == VALUE_ARG0 && call->arg[1] == VALUE_ARG0 + 1 &&
+	       (call->arg[2] == VALUE_ARG0 + 2 || (num_changes && call->arg[2] == VALUE_OTHER));
+}
+
+/*
+ * In all calls of target the caller's argument ex_arg has to be in one and the same register of
+ * the arguments behind num. -1 when not.
+ */
+static int out_arg_of(const struct callees *callees, uint64_t target, unsigned int ex_arg)
+{
+	int out = -1;
+	size_t i;
+	int arg;
+
+	for (i = 0; i < callees->count; i++) {
+		const struct call *call = &callees->call[i];
+		int here = -1;
+
+		if (call->target != target)
+			continue;
+		if (!passes_buffer(call, false))
+			return -1;
+		for (arg = 3; arg < CALLEE_ARGS_MAX; arg++) {
+			if (call->arg[arg] != VALUE_ARG0 + ex_arg)
+				continue;
+			if (here >= 0)
+				return -1;
+			here = arg;
+		}
+		if (here < 0 || (out >= 0 && out != here))
+			return -1;
+		out = here;
+	}
+	return out;
+}
+
+/* In all calls of target there is a pointer to a local variable in that argument. */
+static bool passes_local(const struct callees *callees, uint64_t target, int arg)
+{
+	bool found = false;
+	size_t i;
+
+	for (i = 0; i < callees->count; i++) {
+		const struct call *call = &callees->call[i];
+
+		if (call->target != target)
+			continue;
+		if (!passes_buffer(call, true) || call->arg[arg] != VALUE_STACK)
+			return false;
+		found = true;
+	}
+	return found;
+}
+
+/* A stub of the PLT, whose function may be in another file. */
+static bool is_stub(const struct image *image, uint64_t vaddr)
+{
+	const uint8_t *code;
+	struct insn insn;
+	size_t len, pos = 0;
+
+	code = image_code(image, vaddr, &len);
+	if (!code)
+		return true;
+	do {
+		if (insn_decode(image_machine(image), code + pos, len - pos, vaddr + pos, &insn))
+			return true;
+		pos += insn.len;
+	} while (insn.kind == INSN_NOP);
+	return insn.kind == INSN_JMP_INDIRECT;
+}
+
+/* Lists a function's calls. False when there is no such function or its code is not understood. */
+static bool list(const struct image *image, const struct symbol *symbol,
+		 struct callees *ret_callees)
+{
+	return symbol->rung != RUNG_NONE && !callees_list(image, symbol, ret_callees);
+}
+
+/*
+ * A function that leaves all the work to the internal one. Where that was inlined, ssl is used as a
+ * pointer and methods are called; the QUIC function, say, is then called exactly as the internal
+ * one would be.
+ */
+static bool is_wrapper(const struct callees *callees)
+{
+	return !callees->indirect && !callees->derefs_arg0;
+}
+
+/* The one function that both call, that neither the opposite nor SSL_peek calls, and that fits. */
+static bool internal_find(const struct image *image, const struct meeting *meeting,
+			  const struct symbol *symbols, struct internal *ret_internal)
+{
+	const struct symbol *symbol = &symbols[meeting->symbol];
+	struct callees plain, ex, opposite = { 0 }, peek = { 0 };
+	enum function ex_function = meeting->ex;
+	struct internal internal = { 0 };
+	unsigned int ex_arg;
+	size_t i;
+
+	if (meeting->ex2 != RECIPES_MAX && symbols[meeting->ex2].rung != RUNG_NONE)
+		ex_function = meeting->ex2;
+	ex_arg = recipes[ex_function].out_arg;
+	if (!list(image, &symbols[meeting->plain], &plain) || !is_wrapper(&plain) ||
+	    !list(image, &symbols[ex_function], &ex) || !is_wrapper(&ex))
+		return false;
+	/* These only exclude; a file without them has to do with the rest. */
+	(void)list(image, &symbols[meeting->opposite], &opposite);
+	(void)list(image, &symbols[PEEK], &peek);
+	for (i = 0; i < ex.count; i++) {
+		uint64_t target = ex.call[i].target;
+		int out_arg = out_arg_of(&ex, target, ex_arg);
+
+		if (out_arg < 0 || !passes_local(&plain, target, out_arg) ||
+		    calls(&opposite, target) || calls(&peek, target) || is_stub(image, target))
+			continue;
+		if (symbol->rung != RUNG_NONE && symbol->vaddr != target)
+			continue;
+		if (internal.vaddr && internal.vaddr != target)
+			return false;
+		internal.vaddr = target;
+		internal.out_arg = (uint8_t)out_arg;
+	}
+	if (!internal.vaddr)
+		return false;
+	*ret_internal = internal;
+	return true;
+}
+
+static bool site_add(const struct image *image, uint64_t vaddr, struct tls_site site,
+		     struct tls_sites *sites)
+{
+	size_t i;
+
+	if (image_offset(image, vaddr, &site.offset))
+		return false;
+	/* Linkers merge functions with the same code. */
+	for (i = 0; i < sites->count; i++) {
+		if (sites->site[i].offset == site.offset)
+			return true;
+	}
+	sites->site[sites->count++] = site;
+	return true;
+}
+
+static void exported_add(const struct image *image, const struct symbol *symbols,
+			 enum function function, struct tls_sites *sites)
+{
+	const struct tls_recipe *recipe = &recipes[function];
+	const struct symbol *symbol = &symbols[function];
+	struct tls_site site = {
+		.recipe = recipe,
+		.function = recipe->function,
+		.rung = symbol->rung,
+		.out_arg = recipe->out_arg,
+	};
+
+	if (symbol->rung == RUNG_NONE || !site_add(image, symbol->vaddr, site, sites))
+		sites->missing[sites->missing_count++] = recipe;
+}
+
+/* True when the internal function is the site. */
+static bool meeting_add(const struct image *image, const struct meeting *meeting,
+			const struct symbol *symbols, struct tls_sites *sites)
+{
+	const struct symbol *symbol = &symbols[meeting->symbol];
+	struct internal internal;
+	enum function function;
+
+	if (internal_find(image, meeting, symbols, &internal)) {
+		struct tls_site site = {
+			.recipe = &meeting->recipe,
+			.function = meeting->description,
+			.rung = symbol->rung != RUNG_NONE ? symbol->rung : RUNG_CODE,
+			.out_arg = internal.out_arg,
+		};
+
+		if (site_add(image, internal.vaddr, site, sites))
+			return true;
+	}
+	for (function = meeting->first; function <= meeting->last; function++)
+		exported_add(image, symbols, function, sites);
+	return false;
+}
+
+static int openssl_resolve(const struct image *image, struct tls_sites *ret_sites)
+{
+	const char *names[FUNCTIONS_MAX] = {
+		[PEEK] = "SSL_peek",
+		[READ_INTERNAL] = "ssl_read_internal",
+		[WRITE_INTERNAL] = "ssl_write_internal",
+	};
+	struct symbol symbols[FUNCTIONS_MAX];
+	struct tls_sites sites = { .internal = true };
+	size_t i;
+	int found;
+
+	for (i = 0; i < RECIPES_MAX; i++)
+		names[i] = recipes[i].function;
+	found = image_symbols(image, names, FUNCTIONS_MAX, symbols);
+	if (found < 0)
+		return found;
+	for (i = 0; i < MEETINGS_MAX; i++)
+		sites.internal &= meeting_add(image, &meetings[i], symbols, &sites);
+	if (!sites.count)
+		return -ENOENT;
+	exported_add(image, symbols, SENDFILE, &sites);
+	exported_add(image, symbols, FREE, &sites);
+	exported_add(image, symbols, CLEAR, &sites);
+	*ret_sites = sites;
+	return 0;
+}
+
+static const char *const sonames[] = {
+	"libssl.so",
+	/* Python wheels carry libssl-HASH.so.3. NSS's libssl3.so is another library. */
+	"libssl-",
+	NULL,
+};
+
+const struct tls_library openssl = {
+	.name = "openssl",
+	.soname = sonames,
+	.resolve = openssl_resolve,
+};
