@@ -41,6 +41,7 @@ struct frame {
 	__u64 num;
 	__u64 out;
 	__u64 cookie;
+	struct rec_addr addr; /* of the socket that the library used in it */
 };
 
 enum verdict {
@@ -55,7 +56,6 @@ struct thread {
 	__u32 verdict;
 	struct frame frame[FRAMES];
 	struct conn_key key;
-	__u64 cookie;
 	__u64 buf; /* what is left to copy */
 	__u64 len;
 	__u32 step; /* bytes a piece: a page once a larger piece could not be read */
@@ -238,7 +238,7 @@ static __always_inline struct thread *thread_find(void)
 	return bpf_map_lookup_elem(&threads, &tid);
 }
 
-/* The connection of t->key, new or known. */
+/* The connection of the transfer under way. */
 static __noinline struct conn *conn_find(struct thread *t)
 {
 	if (!t)
@@ -246,19 +246,25 @@ static __noinline struct conn *conn_find(struct thread *t)
 	return bpf_map_lookup_elem(&conns, &t->key);
 }
 
-static __always_inline struct conn *conn_get(struct thread *t)
+/* The connection of a call that has moved bytes, new or known. NULL when there is no room. */
+static __always_inline struct conn *conn_of(struct thread *t, struct frame *f)
 {
-	struct conn *c = bpf_map_lookup_elem(&conns, &t->key);
+	struct conn *c;
 
-	if (c)
-		return c;
-	bpf_map_update_elem(&conns, &t->key, &new_conn, BPF_NOEXIST);
+	t->key.handle = f->handle;
+	t->key.tgid = bpf_get_current_pid_tgid() >> 32;
 	c = bpf_map_lookup_elem(&conns, &t->key);
-	if (!c)
-		return NULL;
-	c->id = __sync_fetch_and_add(&next_conn, 1) + 1;
-	c->tgid = t->key.tgid;
-	c->cookie = t->cookie;
+	if (!c) {
+		bpf_map_update_elem(&conns, &t->key, &new_conn, BPF_NOEXIST);
+		c = bpf_map_lookup_elem(&conns, &t->key);
+		if (!c)
+			return NULL;
+		c->id = __sync_fetch_and_add(&next_conn, 1) + 1;
+		c->tgid = t->key.tgid;
+		c->cookie = f->cookie;
+	}
+	if (!c->addr.family && f->addr.family)
+		c->addr = f->addr;
 	return c;
 }
 
@@ -500,6 +506,23 @@ static __always_inline void transfer(struct thread *t, struct conn *c, __u64 buf
 		bpf_loop(1 << 23, transfer_loop, NULL, 0);
 }
 
+/*
+ * Calls that are still under way when one begins at this stack pointer: those further up the
+ * stack. The others were left by longjmp() or an exception, with a result that nobody saw.
+ */
+static __always_inline __u32 frames_alive(struct thread *t, __u64 sp)
+{
+	__u32 depth = t->depth;
+
+	for (__u32 i = FRAMES; i > 0; i--) {
+		if (i != depth || t->frame[i - 1].sp > sp)
+			continue;
+		depth = i - 1;
+		count(CNT_MISSED_CALLS, 1);
+	}
+	return depth;
+}
+
 SEC("uprobe")
 int call_enter(struct pt_regs *ctx)
 {
@@ -510,11 +533,10 @@ int call_enter(struct pt_regs *ctx)
 
 	if (!t)
 		return 0;
-	depth = t->depth;
+	depth = frames_alive(t, PT_REGS_SP(ctx));
 	if (depth >= FRAMES) {
-		/* Frames that longjmp() left behind, or nesting that no program has: start anew. */
-		count(CNT_MISSED_CALLS, depth);
-		depth = 0;
+		count(CNT_MISSED_CALLS, 1);
+		return 0;
 	}
 	f = &t->frame[depth];
 	cookie = bpf_get_attach_cookie(ctx);
@@ -527,6 +549,7 @@ int call_enter(struct pt_regs *ctx)
 	if (((cookie >> COOKIE_ARG_SHIFT) & 0xff) == 4)
 		f->out = PT_REGS_PARM5(ctx);
 	f->cookie = cookie;
+	f->addr.family = 0;
 	t->depth = depth + 1;
 	return 0;
 }
@@ -595,11 +618,8 @@ int call_return(struct pt_regs *ctx)
 	outer_mark(t, f);
 	if (f->cookie & COOKIE_REPORTED)
 		return 0;
-	t->key.handle = f->handle;
-	t->key.tgid = bpf_get_current_pid_tgid() >> 32;
-	t->cookie = f->cookie;
 	t->dir = f->cookie & COOKIE_DIR_OUT ? ABI_OUT : ABI_IN;
-	c = conn_get(t);
+	c = conn_of(t, f);
 	if (!c) {
 		count(CNT_UNTRACKED_CALLS, 1);
 		count(CNT_UNTRACKED_BYTES, n);
@@ -632,18 +652,16 @@ int handle_free(struct pt_regs *ctx)
 
 	if (!c)
 		return 0;
-	if (c->off[0] || c->off[1]) {
-		r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
-		if (r) {
-			rec_fill(&r->h, REC_CLOSE, c->id);
-			r->handle = key.handle;
-			r->off[0] = c->off[0];
-			r->off[1] = c->off[1];
-			bpf_ringbuf_submit(r, BPF_RB_NO_WAKEUP);
-		} else {
-			bpf_map_update_elem(&orphans, &c->id, c, BPF_ANY);
-			count(CNT_LOST_NOTES, 1);
-		}
+	r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
+	if (r) {
+		rec_fill(&r->h, REC_CLOSE, c->id);
+		r->handle = key.handle;
+		r->off[0] = c->off[0];
+		r->off[1] = c->off[1];
+		bpf_ringbuf_submit(r, BPF_RB_NO_WAKEUP);
+	} else {
+		bpf_map_update_elem(&orphans, &c->id, c, BPF_ANY);
+		count(CNT_LOST_NOTES, 1);
 	}
 	bpf_map_delete_elem(&conns, &key);
 	return 0;
@@ -675,20 +693,6 @@ static __noinline int addr_fill(struct rec_addr *a, struct sock *sk)
 	return 0;
 }
 
-/* Socket I/O of a thread that is inside a TLS call tells the connection's addresses. */
-static __always_inline struct conn *socket_seen(struct thread *t, struct frame *f, struct sock *sk)
-{
-	struct conn *c;
-
-	t->key.handle = f->handle;
-	t->key.tgid = bpf_get_current_pid_tgid() >> 32;
-	t->cookie = f->cookie;
-	c = conn_get(t);
-	if (c && !c->addr.family)
-		addr_fill(&c->addr, sk);
-	return c;
-}
-
 static __always_inline struct frame *frame_top(struct thread *t)
 {
 	__u32 depth;
@@ -701,13 +705,13 @@ static __always_inline struct frame *frame_top(struct thread *t)
 	return &t->frame[depth - 1];
 }
 
+/* Socket I/O of a thread that is inside a TLS call tells the connection's addresses. */
 static __always_inline int received(struct bpf_raw_tracepoint_args *ctx)
 {
-	struct thread *t = thread_find();
-	struct frame *f = frame_top(t);
+	struct frame *f = frame_top(thread_find());
 
-	if (f)
-		socket_seen(t, f, (void *)ctx->args[0]);
+	if (f && !f->addr.family)
+		addr_fill(&f->addr, (void *)ctx->args[0]);
 	return 0;
 }
 
@@ -735,10 +739,13 @@ int socket_send(struct bpf_raw_tracepoint_args *ctx)
 
 	if (!f)
 		return 0;
-	c = socket_seen(t, f, (void *)ctx->args[0]);
-	if (!c || sent <= 0 || !(f->cookie & COOKIE_DIR_OUT) || (f->cookie & COOKIE_SENDFILE))
+	if (!f->addr.family)
+		addr_fill(&f->addr, (void *)ctx->args[0]);
+	if (sent <= 0 || !(f->cookie & COOKIE_DIR_OUT) || (f->cookie & COOKIE_SENDFILE) ||
+	    f->num < 16 * ABI_CHUNK)
 		return 0;
-	if (f->num < 16 * ABI_CHUNK)
+	c = conn_of(t, f);
+	if (!c)
 		return 0;
 	c->sent += sent;
 	c->sends++;
@@ -749,7 +756,6 @@ int socket_send(struct bpf_raw_tracepoint_args *ctx)
 		return 0;
 	used -= c->ahead;
 	t->dir = ABI_OUT;
-	t->cookie = f->cookie;
 	transfer(t, c, f->buf + c->ahead, used);
 	c->ahead += used;
 	return 0;

@@ -101,7 +101,7 @@ def play(scene, harness, servers):
     print(f"nginx serves https://localhost:{port}/ (pid {worker}); "
           "cleartap is attaching...", flush=True)
     # Only this demo's processes: what else goes on on the machine is nobody's business here.
-    pids = ["--pid", str(os.getpid()), "--children"]
+    pids = ["--pid", str(worker), "--pid", str(os.getpid()), "--children"]
     tap = harness.Tap(scene.dir, *pids)
     try:
         text = text_tap(harness, scene.dir, pids)

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "app/targets.h"
@@ -173,6 +174,8 @@ static void *work(void *arg)
 	struct output *output = arg;
 	struct queue *queue = output->config.queue;
 
+	/* Printing may wait; what session.c gave to the reading thread is not for this one. */
+	(void)setpriority(PRIO_PROCESS, 0, 0);
 	for (;;) {
 		int r = queue_read(queue, 0, on_record, output);
 

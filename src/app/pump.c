@@ -40,8 +40,12 @@ struct pump {
 
 static int put(void *arg, const void *data, size_t len)
 {
+	const struct rec_data *rec = data;
 	struct pump *p = arg;
 
+	/* In the ring a record has the size of its class; what is behind its bytes stays there. */
+	if (rec->h.type == REC_DATA && len > sizeof(*rec) && rec->len < len - sizeof(*rec))
+		len = sizeof(*rec) + rec->len;
 	/* A record that was taken out has room: it was asked for before. */
 	if (queue_put(p->c->queue, data, len))
 		return -1;
@@ -190,6 +194,7 @@ static void settle(struct pump *p)
 	if (lost == p->lost_bytes && lost != p->settled_bytes) {
 		(void)consume(p);
 		(void)tap_conns_each(p->c->tap, put_settled, p);
+		(void)tap_conns_each(p->c->tap, put_exited, p);
 		p->settled_bytes = lost;
 	}
 	p->lost_bytes = lost;

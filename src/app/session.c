@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "app/attach.h"
@@ -184,7 +185,11 @@ static int start_output(struct session *s)
 static int drop_privileges(struct session *s)
 {
 	struct privs_keep keep = { .bpf = true, .kill = s->request->command != NULL };
-	int r = privs_drop(&keep);
+	int r;
+
+	/* The ring must be emptied in time also when the targets take all CPUs: it is little work. */
+	(void)setpriority(PRIO_PROCESS, 0, -10);
+	r = privs_drop(&keep);
 
 	if (!r)
 		return 0;

@@ -431,17 +431,25 @@ static int on_conn(struct flow *flow, const struct rec_conn *rec)
 	return 0;
 }
 
-/* State of a connection that not one record of has arrived. */
+/* A connection that not one record of has arrived. */
+static struct flow_conn *conn_unseen(struct flow *flow, const struct rec_state *rec)
+{
+	struct flow_proc *proc = proc_get(flow, &rec->h);
+
+	return proc ? conn_add(flow, rec->h.conn, proc, rec->handle, 0) : NULL;
+}
+
 static int on_state(struct flow *flow, const struct rec_state *rec)
 {
 	struct flow_conn *conn = conn_find(flow, rec->h.conn);
-	struct flow_proc *proc;
+	struct conn now;
 
 	if (!conn) {
-		if (!rec->off[0] && !rec->off[1])
+		/* Ended and reported between the look into the map and this record. */
+		if (flow->ops->conn_state(flow->arg, rec->h.pid, rec->handle, &now) ||
+		    now.id != rec->h.conn)
 			return 0;
-		proc = proc_get(flow, &rec->h);
-		conn = proc ? conn_add(flow, rec->h.conn, proc, rec->handle, 0) : NULL;
+		conn = conn_unseen(flow, rec);
 		if (!conn)
 			return -ENOMEM;
 	}
@@ -450,13 +458,15 @@ static int on_state(struct flow *flow, const struct rec_state *rec)
 
 static int on_close(struct flow *flow, const struct rec_state *rec)
 {
-	struct flow_conn *conn;
-	int r = on_state(flow, rec);
+	struct flow_conn *conn = conn_find(flow, rec->h.conn);
+	int r;
 
-	conn = conn_find(flow, rec->h.conn);
-	if (r || !conn)
-		return r;
-	return conn_close(flow, conn, CLOSE_FREED, rec->h.time_ns);
+	if (!conn)
+		conn = conn_unseen(flow, rec);
+	if (!conn)
+		return -ENOMEM;
+	r = settle(flow, conn, (const uint64_t *)rec->off, rec->h.time_ns);
+	return r ? r : conn_close(flow, conn, CLOSE_FREED, rec->h.time_ns);
 }
 
 int flow_record(struct flow *flow, const void *data, size_t len)

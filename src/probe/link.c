@@ -126,10 +126,11 @@ int probe_attach_perf(struct probe_links *links, const struct bpf_program *prog,
 
 void probe_links_done(struct probe_links *links)
 {
-	for (size_t i = 0; i < links->fd_count; i++)
-		close(links->fds[i]);
-	for (size_t i = 0; i < links->link_count; i++)
-		bpf_link__destroy(links->links[i]);
+	/* Last one first: the probes at entries go before those at returns, as they came. */
+	while (links->fd_count)
+		close(links->fds[--links->fd_count]);
+	while (links->link_count)
+		bpf_link__destroy(links->links[--links->link_count]);
 	free(links->fds);
 	free(links->links);
 	memset(links, 0, sizeof(*links));

@@ -21,12 +21,14 @@ struct tap {
 	enum tap_sockets sockets;
 	tap_record_fn fn;
 	void *arg;
+	size_t taken; /* records in this tap_consume() */
 };
 
 static int on_record(void *ctx, void *data, size_t len)
 {
 	struct tap *tap = ctx;
 
+	tap->taken++;
 	return tap->fn(tap->arg, data, len) ? -EAGAIN : 0;
 }
 
@@ -192,12 +194,12 @@ int tap_fd(const struct tap *tap)
 
 size_t tap_consume(struct tap *tap, tap_record_fn fn, void *arg)
 {
-	int n;
-
 	tap->fn = fn;
 	tap->arg = arg;
-	n = ring_buffer__consume(tap->ring);
-	return n > 0 ? (size_t)n : 0;
+	tap->taken = 0;
+	/* Its result is the number of records only when none of them said stop. */
+	(void)ring_buffer__consume(tap->ring);
+	return tap->taken;
 }
 
 void tap_idle(struct tap *tap, bool idle)

@@ -12,7 +12,7 @@
 #define RECORD_MAX (1 << 16)
 #define BLOCK_DATA (BLOCK_SIZE - sizeof(struct block))
 /* Blocks kept for reuse, so that a steady stream allocates nothing. */
-#define SPARE_MAX 4
+#define SPARE_MAX 16
 
 struct block {
 	struct block *next;

@@ -25,6 +25,7 @@ CLEARTAP = os.path.join(BUILD, "cleartap")
 PYTHON = "/usr/bin/python3"  # Debian's, which uses the system's libssl
 PEER = os.path.join(HERE, "peer.py")
 DEADLINE = 120  # seconds; only a hang comes near it
+STARTED = set()  # the pids of all processes that the tests started
 KEEP = 8 << 20  # bytes of a stream that are kept for looking at; the rest is only hashed
 
 
@@ -134,6 +135,12 @@ class Conn:
     def remote(self):
         return address(next(iter(self.remotes), None))
 
+    @property
+    def ours(self):
+        """Is it a process of this test run?"""
+        parent = (self.open or {}).get("ppid")
+        return self.pid in STARTED or parent in STARTED or parent == os.getpid()
+
     def truth(self):
         """In the form of peer.py's reports."""
         return {"pid": self.pid, "sent": (self.sent.length, self.sent.sha256),
@@ -156,6 +163,7 @@ class Capture:
         self.stats = None
         self.events = 0
         self.untracked = []  # gaps that belong to no connection
+        self.nameless = False  # was there an event without tid or comm?
         self.status = None
         self.stderr = ""
 
@@ -178,9 +186,10 @@ class Capture:
             return self.feed_stats(event)
         if event["type"] == "gap" and "conn" not in event:
             return self.untracked.append(event)
-        for field in ("pid", "tid", "comm", "conn"):
+        for field in ("pid", "conn"):
             if field not in event:
                 return self.problem(f"no {field}", event)
+        self.nameless |= not {"tid", "comm"} <= event.keys()
         conn = self.conns.get(event["conn"])
         if conn is None:
             conn = self.conns[event["conn"]] = Conn(event["conn"], event)
@@ -212,7 +221,7 @@ class Capture:
             self.problem("event after close", event)
         if event["pid"] != conn.pid:
             self.problem("pid of a connection changes", event)
-        conn.comms.add(event["comm"])
+        conn.comms.add(event.get("comm"))
         conn.exes.add(event.get("exe"))
         for name, known in (("local", conn.locals), ("remote", conn.remotes)):
             if name in event:
@@ -232,7 +241,7 @@ class Capture:
 
     def feed_bytes(self, conn, event):
         stream = conn.stream(event["dir"])
-        stream.tids.add(event["tid"])
+        stream.tids.add(event.get("tid"))
         if event["offset"] != stream.length:
             self.problem(f"offset is not {stream.length}", event)
         if event["type"] == "gap":
@@ -258,7 +267,23 @@ class Capture:
 
     @property
     def pids(self):
-        return {conn.pid for conn in self.conns.values()}
+        """Those of this test run; other programs of the machine are tapped as well."""
+        return {conn.pid for conn in self.conns.values() if conn.ours}
+
+    @property
+    def lost_reasons(self):
+        return {reason for conn in self.conns.values() for stream in (conn.sent, conn.received)
+                for _, _, reason in stream.gaps}
+
+    def only_others_lost(self):
+        """Were programs that are no part of the tests in the middle of their own calls?
+
+        What is under way when cleartap attaches can't be captured and makes exit status 5. On a
+        quiet machine there are no such programs, and then nothing is excused."""
+        others = [conn for conn in self.conns.values() if not conn.ours]
+        lost = [conn for conn in self.conns.values()
+                if conn.ours and (conn.sent.gaps or conn.received.gaps)]
+        return bool(others) and not lost
 
     @property
     def gap_bytes(self):
@@ -286,6 +311,7 @@ class Tap:
             with open(self.errors, "wb") as errors:
                 self.process = subprocess.Popen(argv, pass_fds=[writer], stderr=errors, env=env,
                                                 stdin=stdin, stdout=subprocess.DEVNULL)
+            STARTED.add(self.process.pid)
         except OSError as error:
             os.close(reader)
             raise HarnessError(f"{CLEARTAP}: {error.strerror}: build it first") from error
@@ -350,6 +376,11 @@ class Tap:
             capture.problems.append(f"last line is not complete: {self._rest[:80]}")
         if capture.stats is None:
             capture.problems.append("no stats at the end")
+        if capture.nameless and "ring-full" not in capture.lost_reasons:
+            # Only where records were lost may it be unknown who it was.
+            capture.problems.append("an event has no tid or comm")
+        if status == 0 and code == 5 and capture.only_others_lost():
+            code = 0
         if capture.problems or (status is not None and code != status):
             raise HarnessError(f"exit status {code}, expected {status}; problems: "
                                f"{capture.problems}; stderr: {capture.stderr}")
@@ -378,6 +409,8 @@ class Proc:
         with open(fd, "wb") as log, open(self.out, "wb") as out:
             self.process = subprocess.Popen(argv, stdin=stdin, stdout=stdout or out, stderr=log,
                                             env=env, cwd=cwd)
+
+        STARTED.add(self.process.pid)
 
     @property
     def pid(self):

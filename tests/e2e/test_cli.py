@@ -25,12 +25,15 @@ class Cli(Case):
 
     def cleartap(self, *args, prefix=(), binary=CLEARTAP, **keywords):
         return subprocess.run([*prefix, binary, *args], capture_output=True, text=True,
-                              stdin=subprocess.DEVNULL, timeout=harness.DEADLINE, check=False,
+                              stdin=subprocess.DEVNULL, timeout=30, check=False,
                               **keywords)
 
     def assert_refused(self, status, words, *args, **keywords):
         """The right status; one clear sentence with the given words; nothing on stdout."""
-        run = self.cleartap(*args, **keywords)
+        try:
+            run = self.cleartap(*args, **keywords)
+        except subprocess.TimeoutExpired:
+            self.fail(f"not refused: {args}")
         self.assertEqual((run.returncode, run.stdout), (status, ""), run.stderr)
         lines = run.stderr.splitlines()
         self.assertEqual(len(lines), 1, run.stderr)
@@ -133,7 +136,7 @@ class Usage(Cli):
         """It says what is missing, and that is its answer, not its failure to answer."""
         run = self.cleartap("doctor", prefix=NOBODY, binary=self.public_binary())
         self.assertEqual(run.returncode, 3, run.stderr)
-        self.assertIn("root", run.stdout + run.stderr)
+        self.assertRegex(run.stdout, "(?i)not permitted|root")
 
     def public_binary(self):
         """A copy that everybody may execute, wherever the tree lies."""
@@ -361,8 +364,10 @@ class Output(Cli):
         self.assertIn(b"\x1b[", self.on_terminal({**os.environ, "NO_COLOR": "",
                                                   "TERM": "xterm-256color"}))
 
-    def test_stdout_is_closed(self):
-        run = self.cleartap("--version", preexec_fn=lambda: os.close(1))
+    def test_help_into_a_full_disk(self):
+        with open("/dev/full", "w") as full:
+            run = subprocess.run([CLEARTAP, "--help"], stdout=full, stderr=subprocess.PIPE,
+                                 check=False)
         self.assertEqual(run.returncode, 1, run.stderr)
 
     def test_reader_of_the_output_is_not_recorded(self):
@@ -383,7 +388,7 @@ class Output(Cli):
         visible.stop()
         process.send_signal(signal.SIGINT)
         self.assertEqual(process.wait(harness.DEADLINE), 0)
-        copy.wait(None)
+        copy.stop()
         errors = process.stderr.read().decode()
         # One connection, of `visible`, and 8 bytes each way.
         self.assertRegex(errors, r" 1 connection, 8 bytes received, 8 bytes sent")
@@ -473,8 +478,8 @@ class Running(Cli):
     def test_one_ends_and_the_other_goes_on(self):
         server, port = self.peer_server("echo")
         driver = self.driver(port)
-        driver.do("connect")
         one, other = self.tap(), self.tap()
+        driver.do("connect")
         driver.do("talk", "a", 1000)
         one.stop()
         driver.do("talk", "b", 1000)
@@ -484,9 +489,8 @@ class Running(Cli):
     def test_verbose_says_what_is_attached(self):
         tap = self.tap("-v")
         capture = tap.stop()
-        self.assertIn("SSL_", capture.stderr)
-        # Not in OpenSSL 3.0: optional probes are named when they are missing.
-        self.assertIn("SSL_write_ex2", capture.stderr)
+        for name in (LIBSSL, "SSL_read", "SSL_write", "SSL_free"):
+            self.assertIn(name, capture.stderr)
 
 
 if __name__ == "__main__":

@@ -89,6 +89,21 @@ static void test_calls_clobber(void **state)
 	assert_args(&callees.call[1], CALLEE, 0, VALUE_OTHER, VALUE_OTHER, VALUE_STACK);
 }
 
+/* The upper half of a pointer is lost on the way. */
+static void test_narrow_move(void **state)
+{
+	struct callees callees;
+	struct elf_file f;
+
+	(void)state;
+	elf_init(&f, EM_X86_64);
+	CODE(&f, "\x89\xff"); /* mov %edi,%edi */
+	elf_branch(&f, CALL, CALLEE);
+	CODE(&f, "\xc3");
+	assert_int_equal(list(&f, true, &callees), 0);
+	assert_args(&callees.call[0], CALLEE, VALUE_OTHER, 1, 2, 3);
+}
+
 /* What only one of two ways does is not known where they meet. */
 static void test_paths_meet(void **state)
 {
@@ -234,6 +249,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_passes_arguments),
 		cmocka_unit_test(test_calls_clobber),
+		cmocka_unit_test(test_narrow_move),
 		cmocka_unit_test(test_paths_meet),
 		cmocka_unit_test(test_loop),
 		cmocka_unit_test(test_behind_return),

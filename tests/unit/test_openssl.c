@@ -48,10 +48,10 @@ static void add_inlined(struct elf_file *f, const char *name, bool ex)
 {
 	size_t pos = CODE(f, "\x48\x83\xec\x18"); /* sub $0x18,%rsp */
 
-	CODE(f, "\x48\x8b\x47\x18"); /* mov 0x18(%rdi),%rax */
-	CODE(f, "\x85\xc0\x74\x07"); /* test %eax,%eax; je over the next two */
-	CODE(f, "\xff\x50\x38");     /* call *0x38(%rax) */
-	CODE(f, "\x48\x83\xc4\x18"); /* add $0x18,%rsp */
+	CODE(f, "\x48\x8b\x47\x18");	 /* mov 0x18(%rdi),%rax */
+	CODE(f, "\x85\xc0\x74\x08");	 /* test %eax,%eax; je over the next three */
+	CODE(f, "\xff\x50\x38");	 /* call *0x38(%rax) */
+	CODE(f, "\x48\x83\xc4\x18\xc3"); /* add $0x18,%rsp; ret */
 	if (!ex)
 		CODE(f, "\x48\x89\xe1"); /* mov %rsp,%rcx */
 	elf_branch(f, CALL, QUIC_READ);
