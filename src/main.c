@@ -30,7 +30,7 @@ static int usage(FILE *out, int status)
 	return status;
 }
 
-int main(int argc, char **argv)
+static int run(int argc, char **argv)
 {
 	if (argc < 2)
 		return usage(stderr, EXITCODE_USAGE);
@@ -50,4 +50,16 @@ int main(int argc, char **argv)
 	fprintf(stderr, "cleartap: there is no subcommand '%s'; 'cleartap --help' lists them\n",
 		argv[1]);
 	return EXITCODE_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+	int status = run(argc, argv);
+
+	/* Help and lists go through stdio: a full disk must not pass unseen. */
+	if (fflush(stdout) || ferror(stdout)) {
+		fprintf(stderr, "cleartap: can't write to the standard output\n");
+		return status ? status : EXITCODE_FAILURE;
+	}
+	return status;
 }

@@ -22,7 +22,7 @@ EDGES = {
     "net": {"event"},
     "event": {"proto"},
     "proto": {"util"},
-    "flow": {"event", "util"},
+    "flow": {"event", "util", "bpf"},
     "tls": {"elf", "event"},
     "audit": {"elf", "event"},
     "elf": {"util"},

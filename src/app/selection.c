@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <pwd.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -11,6 +12,7 @@
 
 #include "app/log.h"
 #include "app/session.h"
+#include "proc/procfs.h"
 #include "util/exitcode.h"
 
 static int add_key(struct selection *sel, enum filter_kind kind, uint64_t a, uint64_t b)
@@ -50,6 +52,33 @@ static int add_pid(struct selection *sel, const char *text)
 	return selection_add_pid(sel, (pid_t)pid) ? EXITCODE_FAILURE : 0;
 }
 
+/* Processes in the order in which they are found may name their parents later: look again. */
+static int add_child(void *arg, pid_t pid)
+{
+	struct selection *sel = arg;
+	pid_t parent = procfs_parent(pid);
+	bool wanted = false;
+
+	for (size_t i = 0; i < sel->pid_count; i++) {
+		if (sel->pids[i] == pid)
+			return 0;
+		wanted = wanted || sel->pids[i] == parent;
+	}
+	return wanted ? selection_add_pid(sel, pid) : 0;
+}
+
+static int add_children(struct selection *sel)
+{
+	size_t before;
+	int r;
+
+	do {
+		before = sel->pid_count;
+		r = procfs_each(add_child, sel);
+	} while (!r && sel->pid_count > before);
+	return r ? EXITCODE_FAILURE : 0;
+}
+
 static int add_uid(struct selection *sel, const char *text)
 {
 	struct passwd *user;
@@ -66,14 +95,16 @@ static int add_uid(struct selection *sel, const char *text)
 	return add_key(sel, FILTER_UID, uid, 0) ? EXITCODE_FAILURE : 0;
 }
 
-/* The kernel keeps 15 bytes of a name; what the user typed is cut in the same way. */
 static int add_comm(struct selection *sel, const char *text)
 {
 	uint64_t name[2] = { 0 };
+	size_t len = strlen(text);
 
-	if (strlen(text) > ABI_COMM_LEN - 1)
-		log_verbose("--comm: the kernel knows names by their first 15 bytes only");
-	memcpy(name, text, strnlen(text, ABI_COMM_LEN - 1));
+	if (len > ABI_COMM_LEN - 1) {
+		log_error("--comm: the kernel keeps 15 bytes of a name: '%.15s'", text);
+		return EXITCODE_USAGE;
+	}
+	memcpy(name, text, len);
 	return add_key(sel, FILTER_COMM, name[0], name[1]) ? EXITCODE_FAILURE : 0;
 }
 
@@ -112,6 +143,8 @@ int selection_init(struct selection *sel, const struct session_request *request)
 
 	memset(sel, 0, sizeof(*sel));
 	r = add_all(sel, &request->pids, add_pid);
+	if (!r && request->children)
+		r = add_children(sel);
 	if (!r)
 		r = add_all(sel, &request->uids, add_uid);
 	if (!r)

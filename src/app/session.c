@@ -158,11 +158,12 @@ static void exclude_readers(struct session *s)
 
 static int start_output(struct session *s)
 {
+	const char *no_color = getenv("NO_COLOR"); /* no-color.org: empty means nothing */
 	struct output_config config = {
 		.fd = s->out_fd,
 		.json = s->request->json,
 		.hex = s->request->hex,
-		.colour = isatty(s->out_fd) && !getenv("NO_COLOR"),
+		.colour = isatty(s->out_fd) && !(no_color && *no_color),
 		.tap = s->tap,
 		.targets = &s->targets,
 	};

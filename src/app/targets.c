@@ -70,6 +70,20 @@ static void describe(const struct target *t)
 			    s->missing[i]->costs);
 }
 
+/* The name behind links, as the kernel has it; the one given when there is no other. */
+static char *real_path(int fd, const char *path)
+{
+	char link[32], target[4096];
+	ssize_t n;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	n = readlink(link, target, sizeof(target) - 1);
+	if (n <= 0)
+		return strdup(path);
+	target[n] = '\0';
+	return strdup(target);
+}
+
 /* Takes fd over. 0; -EEXIST when the file has been looked at before; else as targets_add_path(). */
 static int add_fd(struct targets *targets, int fd, const char *path)
 {
@@ -95,7 +109,7 @@ static int add_fd(struct targets *targets, int fd, const char *path)
 		goto fail;
 	}
 	items = reallocarray(targets->items, targets->count + 1, sizeof(*items));
-	t.path = strdup(path);
+	t.path = real_path(fd, path);
 	if (items)
 		targets->items = items;
 	if (!items || !t.path) {
@@ -180,16 +194,11 @@ static int add_map(void *arg, pid_t pid, const struct procfs_map *map)
 /* Programs with TLS linked in: Node and its like. Most executables have no such function. */
 static int add_exe(struct targets *targets, pid_t pid)
 {
-	char link[32], path[4096];
 	int fd = procfs_open_exe(pid), r;
-	ssize_t n;
 
 	if (fd < 0)
 		return 0;
-	snprintf(link, sizeof(link), "/proc/%d/exe", pid);
-	n = readlink(link, path, sizeof(path) - 1);
-	path[n > 0 ? n : 0] = '\0';
-	r = add_fd(targets, fd, path);
+	r = add_fd(targets, fd, "");
 	return r == -ENOMEM ? r : 0;
 }
 

@@ -98,15 +98,17 @@ static void show_target(const struct target *t)
 static bool show_targets(void)
 {
 	struct targets targets = { 0 };
+	bool found;
 
 	(void)targets_add_system(&targets);
 	(void)targets_add_all(&targets);
 	for (size_t i = 0; i < targets.count; i++)
 		show_target(&targets.items[i]);
-	if (!targets.count)
+	found = targets.count > 0;
+	if (!found)
 		line("MISSING", "TLS libraries", "none found");
 	targets_done(&targets);
-	return targets.count > 0;
+	return found;
 }
 
 int cmd_doctor(int argc, char **argv)

@@ -13,6 +13,9 @@
 
 #include "flow/stream.h"
 
+/* Names no file. */
+#define NO_COOKIE UINT64_MAX
+
 struct flow_conn;
 
 struct flow_proc {
@@ -20,7 +23,9 @@ struct flow_proc {
 	char *exe;
 	char *cgroup;
 	struct flow_conn *conns;
-	bool gone; /* ended or replaced; freed with its last connection */
+	uint64_t start_boot_ns;
+	bool known; /* REC_PROC has come */
+	bool gone;  /* ended or replaced; freed with its last connection */
 	UT_hash_handle hh;
 };
 
@@ -102,21 +107,15 @@ static struct flow_proc *proc_find(struct flow *flow, uint32_t pid)
 	return proc;
 }
 
-/* Takes over exe and cgroup, also on failure. */
-static struct flow_proc *proc_add(struct flow *flow, const struct process *p, char *exe,
-				  char *cgroup)
+/* A process of which nothing but the number is known. */
+static struct flow_proc *proc_add(struct flow *flow, uint32_t pid)
 {
 	struct flow_proc *proc = calloc(1, sizeof(*proc));
 
-	if (!proc || !exe || !cgroup) {
-		free(proc);
-		free(exe);
-		free(cgroup);
+	if (!proc)
 		return NULL;
-	}
-	proc->p = *p;
-	proc->p.exe = proc->exe = exe;
-	proc->p.cgroup = proc->cgroup = cgroup;
+	proc->p.pid = pid;
+	proc->p.exe = proc->p.cgroup = "";
 	HASH_ADD(hh, flow->procs, p.pid, sizeof(proc->p.pid), proc);
 	if (!proc->hh.tbl) {
 		proc_free(proc);
@@ -248,14 +247,15 @@ static int emit_data(struct flow *flow, struct flow_conn *conn, const struct rec
 	return r ? r : emit(flow, &ev);
 }
 
-/* Reports what has waited and can go now; with force, everything, with gaps between. */
-static int emit_waiting(struct flow *flow, struct flow_conn *conn, enum event_dir dir, bool force)
+/* Reports what has waited and can go now; and all before upto, with gaps between. */
+static int emit_waiting(struct flow *flow, struct flow_conn *conn, enum event_dir dir,
+			uint64_t upto)
 {
 	struct stream *s = &conn->stream[dir];
 	struct stream_piece *piece;
 	int r = 0;
 
-	while (!r && (piece = stream_take(s, force))) {
+	while (!r && (piece = stream_take(s, upto))) {
 		const struct rec_data *rec = (const void *)piece->record;
 
 		if (rec->off > s->next)
@@ -282,7 +282,7 @@ static int on_data(struct flow *flow, struct flow_conn *conn, const struct rec_d
 	case STREAM_OLD:
 		return 0;
 	case STREAM_HOLE:
-		r = emit_waiting(flow, conn, dir, s->waiting && s->waiting->off < rec->off);
+		r = emit_waiting(flow, conn, dir, rec->off);
 		if (!r && rec->off > s->next)
 			r = emit_gap(flow, conn, dir, rec->off - s->next, GAP_RING_FULL,
 				     rec->h.time_ns);
@@ -290,9 +290,9 @@ static int on_data(struct flow *flow, struct flow_conn *conn, const struct rec_d
 	case STREAM_NEXT:
 		break;
 	}
-	if (!r)
+	if (!r && rec->off == s->next)
 		r = emit_data(flow, conn, rec);
-	return r ? r : emit_waiting(flow, conn, dir, false);
+	return r ? r : emit_waiting(flow, conn, dir, 0);
 }
 
 /* Everything up to off has been handled: what is not here by now is lost. */
@@ -300,7 +300,7 @@ static int settle(struct flow *flow, struct flow_conn *conn, const uint64_t off[
 		  uint64_t mono_ns)
 {
 	for (int dir = 0; dir < DIR_MAX; dir++) {
-		int r = emit_waiting(flow, conn, dir, true);
+		int r = emit_waiting(flow, conn, dir, STREAM_ALL);
 
 		if (!r && off[dir] > conn->stream[dir].next)
 			r = emit_gap(flow, conn, dir, off[dir] - conn->stream[dir].next,
@@ -336,13 +336,14 @@ static int proc_exit(struct flow *flow, struct flow_proc *proc, uint64_t mono_ns
 
 	DL_FOREACH_SAFE(proc->conns, conn, tmp)
 	{
-		int one = 0;
+		int one;
 
-		if (!flow->ops->conn_state(flow->arg, proc->p.pid, conn->handle, &state) &&
-		    state.id == conn->c.id) {
-			one = settle(flow, conn, (uint64_t *)state.off, mono_ns);
-			flow->ops->conn_drop(flow->arg, proc->p.pid, conn->handle);
-		}
+		/* Freed before, but the note of it found the ring full: it is made up for. */
+		if (flow->ops->conn_state(flow->arg, proc->p.pid, conn->handle, &state) ||
+		    state.id != conn->c.id)
+			continue;
+		one = settle(flow, conn, (uint64_t *)state.off, mono_ns);
+		flow->ops->conn_drop(flow->arg, proc->p.pid, conn->handle);
 		r = r ? r : one;
 		one = conn_close(flow, conn, CLOSE_EXIT, mono_ns);
 		r = r ? r : one;
@@ -373,38 +374,72 @@ static char *path_join(const char *parts, size_t len)
 	return path;
 }
 
-static int on_proc(struct flow *flow, const struct rec_proc *rec)
+/* Takes over exe and cgroup, also on failure. */
+static int proc_fill(struct flow *flow, struct flow_proc *proc, const struct rec_proc *rec,
+		     char *exe, char *cgroup)
 {
-	struct flow_proc *old = proc_find(flow, rec->h.pid);
-	struct process p = {
+	if (!exe || !cgroup) {
+		free(exe);
+		free(cgroup);
+		return -ENOMEM;
+	}
+	free(proc->exe);
+	free(proc->cgroup);
+	proc->exe = exe;
+	proc->cgroup = cgroup;
+	proc->known = true;
+	proc->start_boot_ns = rec->start_ns;
+	proc->p = (struct process) {
 		.pid = rec->h.pid,
 		.ppid = rec->ppid,
 		.uid = rec->uid,
 		.gid = rec->gid,
 		.start_ns = rec->start_ns ? flow->ops->from_boot(flow->arg, rec->start_ns) : 0,
 		.cgroup_id = rec->cgroup_id,
+		.cgroup = cgroup,
+		.exe = exe,
 	};
-	size_t len = rec->path_len;
-	int r = 0;
+	return 0;
+}
 
-	if (len > sizeof(rec->path))
+/* Two threads may both report their process; and it may follow its first connection. */
+static bool same_program(const struct flow_proc *proc, const struct rec_proc *rec, const char *exe)
+{
+	return !proc->known ||
+	       (proc->start_boot_ns == rec->start_ns && exe && !strcmp(proc->exe, exe));
+}
+
+static int on_proc(struct flow *flow, const struct rec_proc *rec)
+{
+	struct flow_proc *proc = proc_find(flow, rec->h.pid);
+	char *exe;
+	int r = 0, one;
+
+	if (rec->path_len > sizeof(rec->path))
 		return -EBADMSG;
+	exe = path_join(rec->path, rec->path_len);
 	/* The note of the old one's end found the ring full. */
-	if (old)
-		r = proc_exit(flow, old, rec->h.time_ns);
-	if (!proc_add(flow, &p, path_join(rec->path, len),
-		      strdup(flow->ops->cgroup_path(flow->arg, rec->cgroup_id))))
+	if (proc && !same_program(proc, rec, exe)) {
+		r = proc_exit(flow, proc, rec->h.time_ns);
+		proc = NULL;
+	}
+	if (!proc)
+		proc = proc_add(flow, rec->h.pid);
+	if (!proc) {
+		free(exe);
 		return -ENOMEM;
-	return r;
+	}
+	one = proc_fill(flow, proc, rec, exe,
+			strdup(flow->ops->cgroup_path(flow->arg, rec->cgroup_id)));
+	return r ? r : one;
 }
 
 /* The process of a record; made up from what the record has when its own was lost. */
 static struct flow_proc *proc_get(struct flow *flow, const struct rec *h)
 {
 	struct flow_proc *proc = proc_find(flow, h->pid);
-	struct process p = { .pid = h->pid };
 
-	return proc ? proc : proc_add(flow, &p, strdup(""), strdup(""));
+	return proc ? proc : proc_add(flow, h->pid);
 }
 
 static void endpoint_set(struct endpoint *ep, uint16_t family, uint16_t port, const uint8_t *addr)
@@ -412,6 +447,12 @@ static void endpoint_set(struct endpoint *ep, uint16_t family, uint16_t port, co
 	ep->family = family;
 	ep->port = port;
 	memcpy(ep->addr, addr, sizeof(ep->addr));
+}
+
+static void addr_set(struct flow_conn *conn, const struct rec_addr *addr)
+{
+	endpoint_set(&conn->c.local, addr->family, addr->lport, addr->laddr);
+	endpoint_set(&conn->c.remote, addr->family, addr->rport, addr->raddr);
 }
 
 static int on_conn(struct flow *flow, const struct rec_conn *rec)
@@ -426,17 +467,17 @@ static int on_conn(struct flow *flow, const struct rec_conn *rec)
 			return -ENOMEM;
 		conn->tid = rec->h.tid;
 	}
-	endpoint_set(&conn->c.local, rec->addr.family, rec->addr.lport, rec->addr.laddr);
-	endpoint_set(&conn->c.remote, rec->addr.family, rec->addr.rport, rec->addr.raddr);
+	addr_set(conn, &rec->addr);
 	return 0;
 }
 
 /* A connection that not one record of has arrived. */
-static struct flow_conn *conn_unseen(struct flow *flow, const struct rec_state *rec)
+static struct flow_conn *conn_unseen(struct flow *flow, const struct rec_state *rec,
+				     uint64_t cookie)
 {
 	struct flow_proc *proc = proc_get(flow, &rec->h);
 
-	return proc ? conn_add(flow, rec->h.conn, proc, rec->handle, 0) : NULL;
+	return proc ? conn_add(flow, rec->h.conn, proc, rec->handle, cookie) : NULL;
 }
 
 static int on_state(struct flow *flow, const struct rec_state *rec)
@@ -449,9 +490,10 @@ static int on_state(struct flow *flow, const struct rec_state *rec)
 		if (flow->ops->conn_state(flow->arg, rec->h.pid, rec->handle, &now) ||
 		    now.id != rec->h.conn)
 			return 0;
-		conn = conn_unseen(flow, rec);
+		conn = conn_unseen(flow, rec, now.cookie);
 		if (!conn)
 			return -ENOMEM;
+		addr_set(conn, &now.addr);
 	}
 	return settle(flow, conn, (const uint64_t *)rec->off, rec->h.time_ns);
 }
@@ -462,7 +504,7 @@ static int on_close(struct flow *flow, const struct rec_state *rec)
 	int r;
 
 	if (!conn)
-		conn = conn_unseen(flow, rec);
+		conn = conn_unseen(flow, rec, NO_COOKIE);
 	if (!conn)
 		return -ENOMEM;
 	r = settle(flow, conn, (const uint64_t *)rec->off, rec->h.time_ns);

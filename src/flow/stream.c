@@ -5,13 +5,24 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Bytes before off that are neither reported nor waiting. */
+static uint64_t missing(const struct stream *s, uint64_t off)
+{
+	uint64_t n = off - s->next;
+
+	for (struct stream_piece *piece = s->waiting; piece && piece->off < off;
+	     piece = piece->next)
+		n -= piece->len;
+	return n;
+}
+
 enum stream_verdict stream_look(const struct stream *s, uint64_t off, uint64_t lost)
 {
 	if (off == s->next)
 		return STREAM_NEXT;
 	if (off < s->next)
 		return STREAM_OLD;
-	if (lost - s->lost >= off - s->next && lost >= s->lost)
+	if (lost > s->lost && lost - s->lost >= missing(s, off))
 		return STREAM_HOLE;
 	if (s->waiting_bytes >= STREAM_WAITING_MAX)
 		return STREAM_HOLE;
@@ -36,11 +47,11 @@ int stream_keep(struct stream *s, uint64_t off, uint64_t len, const void *record
 	return 0;
 }
 
-struct stream_piece *stream_take(struct stream *s, int force)
+struct stream_piece *stream_take(struct stream *s, uint64_t upto)
 {
 	struct stream_piece *piece = s->waiting;
 
-	if (!piece || (!force && piece->off > s->next))
+	if (!piece || (piece->off > s->next && piece->off >= upto))
 		return NULL;
 	s->waiting = piece->next;
 	s->waiting_bytes -= piece->size;
@@ -51,6 +62,6 @@ void stream_done(struct stream *s)
 {
 	struct stream_piece *piece;
 
-	while ((piece = stream_take(s, 1)))
+	while ((piece = stream_take(s, STREAM_ALL)))
 		free(piece);
 }

@@ -34,7 +34,7 @@ struct stream {
 
 enum stream_verdict {
 	STREAM_NEXT, /* the record continues the stream */
-	STREAM_HOLE, /* stream_hole() bytes before it are lost; then it continues the stream */
+	STREAM_HOLE, /* what is missing before it is lost; then it continues the stream */
 	STREAM_WAIT, /* bytes before it are still to come: stream_keep() it */
 	STREAM_OLD,  /* a gap has been reported in its place */
 };
@@ -43,8 +43,12 @@ enum stream_verdict {
 enum stream_verdict stream_look(const struct stream *s, uint64_t off, uint64_t lost);
 /* Copies the record. -ENOMEM. */
 int stream_keep(struct stream *s, uint64_t off, uint64_t len, const void *record, size_t size);
-/* The first waiting record if it continues the stream, or if force: to be freed by the caller. */
-struct stream_piece *stream_take(struct stream *s, int force);
+/*
+ * The first waiting record if it continues the stream, or if it starts before upto: to be freed by
+ * the caller. STREAM_ALL: any.
+ */
+#define STREAM_ALL UINT64_MAX
+struct stream_piece *stream_take(struct stream *s, uint64_t upto);
 void stream_done(struct stream *s);
 
 #endif

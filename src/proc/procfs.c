@@ -30,6 +30,25 @@ int procfs_each(procfs_pid_fn fn, void *arg)
 	return r;
 }
 
+pid_t procfs_parent(pid_t pid)
+{
+	char name[32], line[512];
+	pid_t parent = 0;
+	char *end;
+	FILE *f;
+
+	snprintf(name, sizeof(name), "/proc/%d/stat", pid);
+	f = fopen(name, "re");
+	if (!f)
+		return 0;
+	/* "PID (COMM) STATE PPID ...": the name may hold anything, parentheses too. */
+	if (fgets(line, sizeof(line), f) && (end = strrchr(line, ')')) &&
+	    sscanf(end, ") %*c %d", &parent) != 1)
+		parent = 0;
+	fclose(f);
+	return parent;
+}
+
 bool procfs_map_parse(char *line, struct procfs_map *ret_map)
 {
 	struct procfs_map map;
