@@ -19,6 +19,8 @@
 
 #define NSEC_PER_SEC  1000000000ULL
 #define NSEC_PER_USEC 1000U
+/* After a pause of this length the reader is told the time again. */
+#define PAUSE_NSEC NSEC_PER_SEC
 
 struct text {
 	struct sink sink;
@@ -31,22 +33,33 @@ struct text {
 	uint64_t conn_id;
 	uint32_t pid;
 	enum event_dir dir;
-	uint64_t next; /* offset that continues it */
+	uint64_t next;	  /* offset that continues it */
+	uint64_t last_ns; /* time of its last data */
+
+	/* The second that was printed last: it is the same for thousands of lines. */
+	time_t second;
+	char second_text[32];
 };
 
 static void put_time(struct text *text, uint64_t time_ns)
 {
 	time_t sec = time_ns / NSEC_PER_SEC;
 	unsigned int usec = time_ns % NSEC_PER_SEC / NSEC_PER_USEC;
+	char digits[] = ".000000 ";
 	struct tm tm = { 0 };
-	char buf[32];
 
-	if (text->opts.utc)
-		gmtime_r(&sec, &tm);
-	else
-		localtime_r(&sec, &tm);
-	strftime(buf, sizeof(buf), "%Y-%m-%d %H:%M:%S", &tm);
-	writer_printf(text->writer, "%s.%06u", buf, usec);
+	if (sec != text->second || !text->second_text[0]) {
+		if (text->opts.utc)
+			gmtime_r(&sec, &tm);
+		else
+			localtime_r(&sec, &tm);
+		strftime(text->second_text, sizeof(text->second_text), "%Y-%m-%d %H:%M:%S", &tm);
+		text->second = sec;
+	}
+	for (int i = 6; i > 0; i--, usec /= 10)
+		digits[i] = (char)('0' + usec % 10);
+	writer_puts(text->writer, text->second_text);
+	writer_puts(text->writer, digits);
 }
 
 /* What all our lines begin with: "TIME COMM[PID] #CONNECTION ". Ends the line before. */
@@ -59,7 +72,6 @@ static void line_begin(struct text *text, const struct event *ev, const char *co
 	if (text->opts.colour)
 		writer_puts(w, colour);
 	put_time(text, ev->time_ns);
-	writer_put(w, " ", 1);
 	if (ev->pid) {
 		if (ev->comm[0])
 			escape_name(w, ev->comm, sizeof(ev->comm));
@@ -148,7 +160,8 @@ static void on_close(struct text *text, const struct event *ev)
 static bool continues(const struct text *text, const struct event *ev)
 {
 	return text->streaming && ev->conn && text->conn_id == ev->conn->id &&
-	       text->dir == ev->dir && text->pid == ev->pid && text->next == ev->offset;
+	       text->dir == ev->dir && text->pid == ev->pid && text->next == ev->offset &&
+	       ev->time_ns - text->last_ns < PAUSE_NSEC;
 }
 
 static void data_header(struct text *text, const struct event *ev)
@@ -174,6 +187,7 @@ static void on_data(struct text *text, const struct event *ev)
 	if (!continues(text, ev))
 		data_header(text, ev);
 	text->next = ev->offset + ev->len;
+	text->last_ns = ev->time_ns;
 	if (text->opts.hex)
 		hex_dump(text->writer, ev->offset, ev->data, ev->len, text->opts.colour);
 	else

@@ -11,7 +11,7 @@
 #include "out/writer.h"
 
 #define START_NS 1795350781123456789ULL /* 2026-11-22 12:33:01 UTC */
-#define STEP_NS	 1000234567ULL
+#define STEP_NS	 100234567ULL
 #define BYTES(s) (s), sizeof(s) - 1
 
 struct script {
@@ -89,7 +89,7 @@ static struct event event(struct script *s, enum event_type type, const struct c
 		.conn = conn,
 	};
 
-	strncpy(ev.comm, comm, sizeof(ev.comm));
+	memcpy(ev.comm, comm, strnlen(comm, sizeof(ev.comm)));
 	s->time_ns += STEP_NS;
 	return ev;
 }
@@ -216,12 +216,15 @@ static void play_gaps(struct script *s)
 {
 	gap(s, &mapped, DIR_IN, 29, 16384, GAP_RING_FULL);
 	data(s, &mapped, DIR_IN, 16413, BYTES("after the gap\n"));
+	/* Later in the same stream: the time is told again. */
+	s->time_ns += 5000000000ULL;
+	data(s, &mapped, DIR_IN, 16427, BYTES("after a pause\n"));
 	gap(s, &mapped, DIR_OUT, 0, 1, GAP_FAULT);
 	gap(s, &mapped, DIR_OUT, 1, 1000000, GAP_SENDFILE);
 	gap(s, NULL, DIR_IN, 0, 512, GAP_UNTRACKED);
 	/* Far into a stream: more than 8 hex digits, not aligned. */
 	data(s, &mapped, DIR_OUT, 0x12345678fULL, BYTES("0123456789abcdefghij"));
-	close_conn(s, &mapped, CLOSE_FREED, 16427, 0x1234567a3ULL);
+	close_conn(s, &mapped, CLOSE_FREED, 16441, 0x1234567a3ULL);
 }
 
 static void play_binary(struct script *s)
