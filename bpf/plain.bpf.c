@@ -21,7 +21,8 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 #define RETURN_SP(ctx) PT_REGS_SP(ctx)
 #endif
 
-#define FRAMES 3
+/* Calls within calls: TLS within TLS, and exported functions built on each other. Power of two. */
+#define FRAMES 4
 
 /* Set by user space before loading. */
 const volatile __u32 cfg_self;	     /* own tgid */
@@ -84,7 +85,7 @@ struct {
 /* Connections whose REC_CLOSE found the ring full: final state by id, for user space to fetch. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 65536);
+	__uint(max_entries, 8192);
 	__type(key, __u64);
 	__type(value, struct conn);
 } orphans SEC(".maps");
@@ -300,7 +301,9 @@ static __noinline int path_fill(struct rec_proc *r)
 			break;
 		if (pos >= ABI_PATH_LEN)
 			break;
-		n = bpf_probe_read_kernel_str(r->path + pos, ABI_NAME_LEN,
+		/* Older verifiers forget the comparison when pos goes through the stack. */
+		barrier_var(pos);
+		n = bpf_probe_read_kernel_str(r->path + (pos & (ABI_PATH_LEN - 1)), ABI_NAME_LEN,
 					      BPF_CORE_READ(dentry, d_name.name));
 		if (n < 0)
 			break;
@@ -506,6 +509,18 @@ static __always_inline void transfer(struct thread *t, struct conn *c, __u64 buf
 		bpf_loop(1 << 23, transfer_loop, NULL, 0);
 }
 
+/* The innermost call in progress, NULL when there is none. */
+static __always_inline struct frame *frame_top(struct thread *t)
+{
+	__u32 depth;
+
+	if (!t || !t->depth)
+		return NULL;
+	depth = t->depth - 1;
+	barrier_var(depth); /* the mask is for the verifier and must stay */
+	return &t->frame[depth & (FRAMES - 1)];
+}
+
 /*
  * Calls that are still under way when one begins at this stack pointer: those further up the
  * stack. The others were left by longjmp() or an exception, with a result that nobody saw.
@@ -538,7 +553,7 @@ int call_enter(struct pt_regs *ctx)
 		count(CNT_MISSED_CALLS, 1);
 		return 0;
 	}
-	f = &t->frame[depth];
+	f = &t->frame[depth & (FRAMES - 1)];
 	cookie = bpf_get_attach_cookie(ctx);
 	f->sp = PT_REGS_SP(ctx);
 	f->handle = PT_REGS_PARM1(ctx);
@@ -592,9 +607,9 @@ static __always_inline void outer_mark(struct thread *t, struct frame *f)
 {
 	struct frame *outer;
 
-	if (t->depth == 0 || t->depth > FRAMES)
+	outer = frame_top(t);
+	if (!outer)
 		return;
-	outer = &t->frame[t->depth - 1];
 	if (outer->handle == f->handle && !((outer->cookie ^ f->cookie) & COOKIE_DIR_OUT))
 		outer->cookie |= COOKIE_REPORTED;
 }
@@ -691,18 +706,6 @@ static __noinline int addr_fill(struct rec_addr *a, struct sock *sk)
 	a->rport = rport;
 	a->family = family;
 	return 0;
-}
-
-static __always_inline struct frame *frame_top(struct thread *t)
-{
-	__u32 depth;
-
-	if (!t)
-		return NULL;
-	depth = t->depth;
-	if (depth == 0 || depth > FRAMES)
-		return NULL;
-	return &t->frame[depth - 1];
 }
 
 /* Socket I/O of a thread that is inside a TLS call tells the connection's addresses. */

@@ -90,7 +90,9 @@ bool command_find(const char *name, char *path, unsigned int len)
 	if (strchr(name, '/'))
 		return (unsigned int)snprintf(path, len, "%s", name) < len;
 	for (; dirs && *dirs; dirs += strcspn(dirs, ":"), dirs += *dirs == ':') {
-		int n = snprintf(path, len, "%.*s/%s", (int)strcspn(dirs, ":"), dirs, name);
+		int dir = (int)strcspn(dirs, ":");
+		/* An empty one is the current directory. */
+		int n = snprintf(path, len, "%.*s/%s", dir ? dir : 1, dir ? dirs : ".", name);
 
 		if (n > 0 && (unsigned int)n < len && !access(path, X_OK))
 			return true;

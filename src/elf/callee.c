@@ -13,19 +13,13 @@
 #define LABELS_MAX	 128
 #define PASSES_MAX	 16
 
-/* How a machine passes arguments. */
-struct abi {
-	uint16_t machine;
-	uint8_t arg[CALLEE_ARGS_MAX];
-	uint8_t stack;	    /* the stack pointer */
-	uint32_t clobbered; /* registers that a called function may change */
-};
-
 static const struct abi abis[] = {
 	{
 		.machine = EM_X86_64,
 		.arg = { 7, 6, 2, 1, 8, 9 }, /* rdi, rsi, rdx, rcx, r8, r9 */
+		.result = 0,
 		.stack = 4,
+		.frame = 5,
 		.clobbered = 0x0fc7, /* rax, rcx, rdx, rsi, rdi, r8 to r11 */
 	},
 };
@@ -54,7 +48,7 @@ struct walk {
 	size_t first_call; /* the calls before it are another function's */
 };
 
-static const struct abi *abi_find(uint16_t machine)
+const struct abi *abi_find(uint16_t machine)
 {
 	size_t i;
 

@@ -18,6 +18,19 @@
 #define CALLEE_ARGS_MAX	 6
 #define CALLEE_CALLS_MAX 32
 
+/* How a machine passes arguments. */
+struct abi {
+	uint16_t machine;
+	uint8_t arg[CALLEE_ARGS_MAX];
+	uint8_t result;
+	uint8_t stack;	    /* the stack pointer */
+	uint8_t frame;	    /* the register that may hold a frame's address throughout */
+	uint32_t clobbered; /* registers that a called function may change */
+};
+
+/* NULL: not for this machine. */
+const struct abi *abi_find(uint16_t machine);
+
 /* What a register holds. VALUE_ARG0 + n: the function's argument n, unchanged. */
 enum value {
 	VALUE_ARG0,

@@ -17,6 +17,8 @@
 #define SEGMENTS_MAX 16
 #define SYMTAB_MAX   (UINT64_C(256) << 20)
 #define STRTAB_MAX   (UINT64_C(512) << 20)
+#define RELA_MAX     (UINT64_C(64) << 20)
+#define UNWIND_MAX   (UINT64_C(16) << 20)
 
 /* The part of an executable segment that is in the file. */
 struct segment {
@@ -209,20 +211,26 @@ int image_offset(const struct image *image, uint64_t vaddr, uint64_t *ret_offset
 	return image_find(image, vaddr, ret_offset, &len) ? 0 : -EADDRNOTAVAIL;
 }
 
-const uint8_t *image_code(const struct image *image, uint64_t vaddr, size_t *ret_len)
+const uint8_t *image_code_part(const struct image *image, uint64_t vaddr, size_t max,
+			       size_t *ret_len)
 {
 	uint64_t offset, len;
 	Elf_Data *data;
 
 	if (!image_find(image, vaddr, &offset, &len))
 		return NULL;
-	if (len > IMAGE_CODE_MAX)
-		len = IMAGE_CODE_MAX;
+	if (len > max)
+		len = max;
 	data = elf_getdata_rawchunk(image->elf, (int64_t)offset, len, ELF_T_BYTE);
 	if (!data || !data->d_buf || data->d_size != len)
 		return NULL;
 	*ret_len = len;
 	return data->d_buf;
+}
+
+const uint8_t *image_code(const struct image *image, uint64_t vaddr, size_t *ret_len)
+{
+	return image_code_part(image, vaddr, IMAGE_CODE_MAX, ret_len);
 }
 
 const char *rung_name(enum rung rung)
@@ -356,4 +364,164 @@ int image_symbols(const struct image *image, const char *const *names, size_t co
 		found += table_search(image, RUNG_SYMTAB, wanted, count);
 	free(wanted);
 	return found;
+}
+
+/* Goes through the relocations of all sections. */
+struct relas {
+	Elf_Scn *scn;
+	struct bytes bytes;
+	size_t pos;
+};
+
+static bool relas_next(const struct image *image, struct relas *relas, Elf64_Rela *ret_rela)
+{
+	GElf_Shdr shdr;
+
+	while (relas->bytes.len - relas->pos < sizeof(*ret_rela)) {
+		relas->pos = relas->bytes.len = 0;
+		relas->scn = elf_nextscn(image->elf, relas->scn);
+		if (!relas->scn)
+			return false;
+		if (!gelf_getshdr(relas->scn, &shdr) || shdr.sh_type != SHT_RELA ||
+		    shdr.sh_entsize != sizeof(*ret_rela) ||
+		    !section_read(image, relas->scn, &shdr, RELA_MAX, &relas->bytes))
+			relas->bytes.len = 0;
+	}
+	memcpy(ret_rela, relas->bytes.data + relas->pos, sizeof(*ret_rela));
+	relas->pos += sizeof(*ret_rela);
+	return true;
+}
+
+int image_pointer(const struct image *image, uint64_t vaddr, uint64_t *ret_target)
+{
+	struct relas relas = { 0 };
+	Elf64_Rela rela;
+
+	if (image->machine != EM_X86_64)
+		return -ENOENT;
+	while (relas_next(image, &relas, &rela)) {
+		if (rela.r_offset != vaddr || ELF64_R_TYPE(rela.r_info) != R_X86_64_RELATIVE)
+			continue;
+		*ret_target = (uint64_t)rela.r_addend;
+		return 0;
+	}
+	return -ENOENT;
+}
+
+static bool is_named(const struct bytes *symbols, const struct bytes *strings, uint64_t index,
+		     const char *const *names)
+{
+	Elf64_Sym sym;
+	size_t i;
+
+	if (index >= symbols->len / sizeof(sym))
+		return false;
+	memcpy(&sym, symbols->data + index * sizeof(sym), sizeof(sym));
+	if (sym.st_name >= strings->len)
+		return false;
+	for (i = 0; names[i]; i++) {
+		if (!strcmp(strings->data + sym.st_name, names[i]))
+			return true;
+	}
+	return false;
+}
+
+size_t image_imports(const struct image *image, const char *const *names, uint64_t *ret_vaddrs,
+		     size_t max)
+{
+	struct bytes symbols, strings;
+	struct relas relas = { 0 };
+	Elf64_Rela rela;
+	size_t count = 0;
+
+	if (image->machine != EM_X86_64 || !table_read(image, SHT_DYNSYM, &symbols, &strings))
+		return 0;
+	while (count <= max && relas_next(image, &relas, &rela)) {
+		uint64_t type = ELF64_R_TYPE(rela.r_info);
+
+		if ((type != R_X86_64_JUMP_SLOT && type != R_X86_64_GLOB_DAT) ||
+		    !is_named(&symbols, &strings, ELF64_R_SYM(rela.r_info), names))
+			continue;
+		if (count < max)
+			ret_vaddrs[count] = rela.r_offset;
+		count++;
+	}
+	return count;
+}
+
+/* .eh_frame_hdr with the encodings that all linkers use. LSB Core, section 10.6.2. */
+#define UNWIND_ENCODINGS "\x01\x1b\x03\x3b"
+
+struct unwind_header {
+	uint8_t encodings[4];
+	int32_t frames;
+	uint32_t count;
+};
+
+/* Where a function begins, and its entry, both from the header's address on. */
+struct unwind_entry {
+	int32_t start;
+	int32_t frame;
+};
+
+static const char *unwind_find(const struct image *image, uint64_t *ret_vaddr, uint32_t *ret_count)
+{
+	struct unwind_header header;
+	GElf_Phdr phdr;
+	Elf_Data *data;
+	size_t count, i;
+
+	if (elf_getphdrnum(image->elf, &count))
+		return NULL;
+	for (i = 0; i < count; i++) {
+		if (gelf_getphdr(image->elf, (int)i, &phdr) && phdr.p_type == PT_GNU_EH_FRAME)
+			break;
+	}
+	if (i == count || phdr.p_filesz < sizeof(header) || phdr.p_filesz > UNWIND_MAX ||
+	    phdr.p_offset > image->len || phdr.p_filesz > image->len - phdr.p_offset)
+		return NULL;
+	data = elf_getdata_rawchunk(image->elf, (int64_t)phdr.p_offset, phdr.p_filesz, ELF_T_BYTE);
+	if (!data || !data->d_buf || data->d_size != phdr.p_filesz)
+		return NULL;
+	memcpy(&header, data->d_buf, sizeof(header));
+	if (memcmp(header.encodings, UNWIND_ENCODINGS, sizeof(header.encodings)) ||
+	    header.count > (phdr.p_filesz - sizeof(header)) / sizeof(struct unwind_entry))
+		return NULL;
+	*ret_vaddr = phdr.p_vaddr;
+	*ret_count = header.count;
+	return (const char *)data->d_buf + sizeof(header);
+}
+
+int image_function_len(const struct image *image, uint64_t vaddr, uint64_t *ret_len)
+{
+	struct unwind_entry entry;
+	uint32_t low = 0, high, count;
+	const char *table;
+	uint64_t base;
+	int64_t start;
+
+	table = unwind_find(image, &base, &count);
+	if (!table)
+		return -ENOENT;
+	start = (int64_t)(vaddr - base);
+	/* The first entry behind start. */
+	for (high = count; low < high;) {
+		uint32_t middle = low + (high - low) / 2;
+
+		memcpy(&entry, table + (size_t)middle * sizeof(entry), sizeof(entry));
+		if (entry.start <= start)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (!low || low == count)
+		return -ENOENT;
+	memcpy(&entry, table + (size_t)(low - 1) * sizeof(entry), sizeof(entry));
+	if (entry.start != start)
+		return -ENOENT;
+	memcpy(&entry, table + (size_t)low * sizeof(entry), sizeof(entry));
+	if (entry.start <= start)
+		return -ENOENT;
+	*ret_len = (uint64_t)(entry.start - start);
+	return 0;
 }

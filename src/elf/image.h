@@ -44,6 +44,30 @@ int image_offset(const struct image *image, uint64_t vaddr, uint64_t *ret_offset
  */
 const uint8_t *image_code(const struct image *image, uint64_t vaddr, size_t *ret_len);
 
+/* As image_code, but at most max bytes: cheaper where only the first few count. */
+const uint8_t *image_code_part(const struct image *image, uint64_t vaddr, size_t max,
+			       size_t *ret_len);
+
+/*
+ * How much code there is from vaddr, where a function must begin, to the beginning of the next
+ * function, as the table for unwinding the stack says. -ENOENT when it does not say so.
+ */
+int image_function_len(const struct image *image, uint64_t vaddr, uint64_t *ret_len);
+
+/*
+ * The pointer at vaddr after loading, where that is an address in this file itself. -ENOENT when
+ * there is no relocation of that kind. x86-64 only.
+ */
+int image_pointer(const struct image *image, uint64_t vaddr, uint64_t *ret_target);
+
+/*
+ * Addresses of pointers that the loader sets to the function of one of the names (NULL-
+ * terminated). Returns how many were stored, at most max; max + 1 when there are more. x86-64
+ * only.
+ */
+size_t image_imports(const struct image *image, const char *const *names, uint64_t *ret_vaddrs,
+		     size_t max);
+
 /* Where a symbol was found: rungs of the ladder in docs/design. */
 enum rung {
 	RUNG_NONE,

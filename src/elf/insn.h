@@ -23,8 +23,11 @@ enum insn_kind {
 	INSN_STOP, /* traps: never goes on */
 	INSN_MOV,  /* dst = src; see width */
 	INSN_ZERO, /* dst = 0 */
-	INSN_LEA,  /* dst = src + disp, 64 bit wide */
-	INSN_PUSH, /* of register src */
+	INSN_LEA,  /* dst = src + disp, 64 bit wide; add and sub of a constant as well */
+	INSN_ADD,  /* dst += src, or memory without src; 64 bit wide */
+	INSN_LOAD, /* dst = memory, zero extended; see width */
+	INSN_STORE, /* memory = the low width bytes of src */
+	INSN_PUSH, /* 8 bytes, of register src if there is one */
 	INSN_POP,  /* into register dst */
 };
 
@@ -32,24 +35,32 @@ enum insn_kind {
 #define INSN_REGS_MAX 32
 /* Not a register: no such operand, or one that is none of the general registers. */
 #define INSN_REG_NONE 0xff
+/* stores: from the address on, no limit known. */
+#define INSN_STORES_ANY 0xff
 /* base of an address that counts from the instruction. */
 #define INSN_REG_PC 0xfe
 
 struct insn {
 	enum insn_kind kind;
 	uint8_t len;
-	uint8_t width; /* MOV: bytes moved, 8 or 4; with 4 the upper half of dst becomes 0 */
-	uint8_t dst;   /* MOV, ZERO, LEA, POP */
-	uint8_t src;   /* MOV, PUSH; LEA when the address is one register and a constant */
+	/* MOV, LOAD: bytes moved, 8 or 4; with 4 the upper half of dst becomes 0. STORE: any. */
+	uint8_t width;
+	uint8_t dst;   /* MOV, ZERO, LEA, ADD, LOAD, POP */
+	uint8_t src;   /* MOV, ADD, STORE, PUSH; LEA: when the address is it and a constant */
 	uint8_t base;  /* base register of the address; INSN_REG_NONE: no such */
 	uint8_t index; /* index register of the address; INSN_REG_NONE: no such */
 	bool memory;   /* has an explicit memory operand: false for LEA and NOP */
-	int32_t disp;  /* constant in the address */
+	/*
+	 * Bytes that may be written at the memory operand, never too few; without an operand: that
+	 * something is written where a register points. Calls and pushes are not counted.
+	 */
+	uint8_t stores;
+	int32_t disp; /* constant in the address */
 	/* CALL, JMP, JCC: where to. The address when base is INSN_REG_PC. */
 	uint64_t target;
 	/*
 	 * General registers that may be written, 1U << number: never too few. Without what a
-	 * called function writes and without the stack pointer in calls, pushes and pops.
+	 * called function writes and without the stack pointer in CALL, PUSH and POP.
 	 */
 	uint32_t writes;
 };

@@ -31,6 +31,7 @@ enum {
 	W_DI = 1 << 12,
 	W_ALL = 1 << 13, /* may write any register */
 	BAD = 1 << 14,
+	W_SP = 1 << 15,
 };
 
 enum { AX, CX, DX, BX, SP, BP, SI, DI, REGS = 16 };
@@ -80,11 +81,12 @@ static const uint16_t one_byte[256] = {
 	[0x8c] = MODRM | W_RM,
 	[0x8d] = MODRM | W_REG,
 	[0x8e] = MODRM,
-	[0x8f] = MODRM | W_RM,
+	[0x8f] = MODRM | W_RM | W_SP,
 	[0x90 ... 0x97] = W_OP | W_AX,
 	[0x98] = W_AX,
 	[0x99] = W_DX,
 	[0x9a] = BAD,
+	[0x9c ... 0x9d] = W_SP,
 	[0x9f] = W_AX,
 	[0xa0 ... 0xa1] = IMM_MOFFS | W_AX,
 	[0xa2 ... 0xa3] = IMM_MOFFS,
@@ -166,10 +168,12 @@ static const uint16_t two_byte[256] = {
 	[0x7f] = MODRM,
 	[0x80 ... 0x8f] = IMM_32,
 	[0x90 ... 0x9f] = MODRM | BYTE | W_RM,
+	[0xa0 ... 0xa1] = W_SP,
 	[0xa2] = W_ALL,
 	[0xa3] = MODRM,
 	[0xa4] = MODRM | IMM_8 | W_RM,
 	[0xa5] = MODRM | W_RM,
+	[0xa8 ... 0xa9] = W_SP,
 	/* VIA PadLock; OpenSSL's assembly has it. */
 	[0xa6 ... 0xa7] = MODRM | W_ALL,
 	[0xaa] = BAD,
@@ -214,6 +218,7 @@ struct decoder {
 	bool opsize;   /* 0x66 */
 	bool addrsize; /* 0x67 */
 	bool repeat;   /* 0xf3 */
+	bool segment;  /* fs or gs: the address is not what its registers say */
 	bool vector;   /* VEX, EVEX or XOP */
 	/* REX bits, of the prefix or of VEX and its kin. */
 	bool rex; /* a REX prefix is there */
@@ -279,12 +284,14 @@ static int take_prefixes(struct decoder *d)
 		case 0xf3:
 			d->repeat = true;
 			continue;
+		case 0x64:
+		case 0x65:
+			d->segment = true;
+			continue;
 		case 0x26:
 		case 0x2e:
 		case 0x36:
 		case 0x3e:
-		case 0x64:
-		case 0x65:
 		case 0xf0:
 		case 0xf2:
 			continue;
@@ -511,6 +518,8 @@ static int refine_group(struct decoder *d, struct insn *insn)
 			insn->kind = INSN_CALL_INDIRECT;
 		else if (op == 4 || op == 5)
 			insn->kind = INSN_JMP_INDIRECT;
+		else if (op == 6)
+			insn->kind = INSN_PUSH;
 		return 0;
 	default:
 		return 0;
@@ -543,7 +552,68 @@ static uint32_t writes(const struct decoder *d)
 	regs |= d->attr & W_DX ? 1U << DX : 0;
 	regs |= d->attr & W_SI ? 1U << SI : 0;
 	regs |= d->attr & W_DI ? 1U << DI : 0;
+	regs |= d->attr & W_SP ? 1U << SP : 0;
 	return regs;
+}
+
+static uint8_t stores_one_byte(const struct decoder *d)
+{
+	if (d->opcode >= 0xd8 && d->opcode <= 0xdf)
+		return INSN_STORES_ANY;
+	if (!(d->attr & W_RM))
+		return 0;
+	if (d->attr & BYTE)
+		return 1;
+	return d->rex_w || d->opcode == 0x8f ? 8 : 4;
+}
+
+/* Only what compilers emit a lot is told apart. */
+static uint8_t stores_two_byte(const struct decoder *d)
+{
+	switch (d->opcode) {
+	case 0x0d:
+	case 0x10:
+	case 0x18:
+	case 0x28:
+	case 0x2a:
+	case 0x2c ... 0x2f:
+	case 0x40 ... 0x4f:
+	case 0x51 ... 0x6f:
+	case 0x74 ... 0x76:
+	case 0xaf:
+	case 0xb6 ... 0xb8:
+	case 0xbc ... 0xbf:
+		return 0;
+	case 0x90 ... 0x9f:
+		return 1;
+	case 0x11:
+	case 0x13:
+	case 0x17:
+	case 0x29:
+	case 0x2b:
+	case 0x7e:
+	case 0x7f:
+	case 0xd6:
+	case 0xe7:
+		return 16;
+	default:
+		return INSN_STORES_ANY;
+	}
+}
+
+static uint8_t stores(const struct decoder *d, const struct insn *insn)
+{
+	bool one_byte = !d->vector && d->map == MAP_ONE_BYTE;
+
+	if (!insn->memory) {
+		/* String instructions, and those of SSE that have rdi for an operand. */
+		if (one_byte && ((d->opcode & 0xfe) == 0xa4 || (d->opcode & 0xfe) == 0xaa))
+			return INSN_STORES_ANY;
+		return !one_byte && d->opcode == 0xf7 ? INSN_STORES_ANY : 0;
+	}
+	if (one_byte)
+		return stores_one_byte(d);
+	return !d->vector && d->map == MAP_0F ? stores_two_byte(d) : INSN_STORES_ANY;
 }
 
 /* dst = src between registers: 89, 8b, and what xor and sub of a register with itself give. */
@@ -565,6 +635,44 @@ static void classify_move(const struct decoder *d, struct insn *insn)
 	}
 }
 
+/* 88, 89 and 8b with memory. Without REX byte registers 4 to 7 are parts of others. */
+static void classify_access(const struct decoder *d, struct insn *insn)
+{
+	uint8_t width = d->rex_w ? 8 : d->opsize ? 2 : 4;
+
+	if (d->mod == 3 || d->segment || d->addrsize)
+		return;
+	if (d->opcode == 0x8b && width >= 4) {
+		insn->kind = INSN_LOAD;
+		insn->dst = d->reg;
+		insn->width = width;
+	} else if (d->opcode == 0x89 || (d->opcode == 0x88 && (d->rex || d->reg < 4))) {
+		insn->kind = INSN_STORE;
+		insn->src = d->reg;
+		insn->width = d->opcode == 0x88 ? 1 : width;
+	}
+}
+
+/* 01, 03; and 81, 83 of a register, which is the same as lea. */
+static void classify_add(const struct decoder *d, struct insn *insn)
+{
+	uint8_t op = d->reg & 7;
+	bool constant = d->opcode >= 0x80;
+
+	if (!d->rex_w || (d->opcode != 0x03 && d->mod != 3))
+		return;
+	if (!constant) {
+		insn->kind = INSN_ADD;
+		insn->dst = d->opcode == 0x03 ? d->reg : d->rm;
+		if (d->mod == 3)
+			insn->src = d->opcode == 0x03 ? d->rm : d->reg;
+	} else if ((op == 0 || op == 5) && d->imm > INT32_MIN) {
+		insn->kind = INSN_LEA;
+		insn->dst = insn->src = d->rm;
+		insn->disp = (int32_t)(op == 5 ? -d->imm : d->imm);
+	}
+}
+
 static void classify_lea(const struct decoder *d, struct insn *insn)
 {
 	insn->memory = false;
@@ -579,17 +687,32 @@ static void classify_lea(const struct decoder *d, struct insn *insn)
 static void classify_one_byte(const struct decoder *d, struct insn *insn)
 {
 	switch (d->opcode) {
+	case 0x01:
+	case 0x03:
+	case 0x81:
+	case 0x83:
+		classify_add(d, insn);
+		break;
 	case 0x29:
 	case 0x2b:
 	case 0x31:
 	case 0x33:
+		classify_move(d, insn);
+		break;
+	case 0x88:
 	case 0x89:
 	case 0x8b:
-		classify_move(d, insn);
+		if (d->opcode != 0x88)
+			classify_move(d, insn);
+		classify_access(d, insn);
 		break;
 	case 0x50 ... 0x57:
 		insn->kind = INSN_PUSH;
 		insn->src = (d->opcode & 7) | d->rex_b;
+		break;
+	case 0x68:
+	case 0x6a:
+		insn->kind = INSN_PUSH;
 		break;
 	case 0x58 ... 0x5f:
 		insn->kind = INSN_POP;
@@ -662,6 +785,10 @@ static int classify(const struct decoder *d, uint64_t vaddr, struct insn *insn)
 	else if (!d->vector && d->map == MAP_0F)
 		classify_two_byte(d, insn);
 	insn->writes = insn->kind == INSN_NOP ? 0 : writes(d);
+	insn->stores = stores(d, insn);
+	/* Of 16 bits; compilers do not. */
+	if ((insn->kind == INSN_PUSH || insn->kind == INSN_POP) && d->opsize && !d->rex_w)
+		insn->writes |= 1U << SP;
 	switch (insn->kind) {
 	case INSN_CALL:
 	case INSN_JMP:

@@ -52,7 +52,7 @@ pid_t procfs_parent(pid_t pid)
 bool procfs_map_parse(char *line, struct procfs_map *ret_map)
 {
 	struct procfs_map map;
-	char perms[5];
+	char perms[5] = "";
 	int path = 0;
 
 	if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %4s %*x %x:%x %" SCNu64 " %n", &map.start,
