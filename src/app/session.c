@@ -150,9 +150,12 @@ static void exclude_readers(struct session *s)
 	for (size_t i = 0; i < readers.count; i++) {
 		if (asked_for(s, readers.pids[i]))
 			continue;
-		if (!tap_filter(s->tap, FILTER_EXCLUDE, (uint64_t)readers.pids[i], 0))
-			log_verbose("process %d reads this output: it is not tapped",
-				    readers.pids[i]);
+		if (tap_filter(s->tap, FILTER_EXCLUDE, (uint64_t)readers.pids[i], 0))
+			continue;
+		if (targets_used_by(&s->targets, readers.pids[i]))
+			log_error("process %d reads this output, so it is not tapped; name it with "
+				  "--pid to tap it all the same",
+				  readers.pids[i]);
 	}
 }
 

@@ -221,3 +221,21 @@ int targets_add_all(struct targets *targets)
 {
 	return procfs_each(add_any, targets);
 }
+
+static int is_target(void *arg, pid_t pid, const struct procfs_map *map)
+{
+	const struct targets *targets = arg;
+
+	(void)pid;
+	for (size_t i = 0; i < targets->count; i++) {
+		if (targets->items[i].ino == map->inode &&
+		    targets->items[i].dev == makedev(map->major, map->minor))
+			return 1;
+	}
+	return 0;
+}
+
+bool targets_used_by(const struct targets *targets, pid_t pid)
+{
+	return procfs_maps(pid, is_target, (void *)targets) == 1;
+}

@@ -3,6 +3,7 @@
 #ifndef TARGETS_H
 #define TARGETS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -38,5 +39,8 @@ int targets_add_system(struct targets *targets);
 int targets_add_process(struct targets *targets, pid_t pid);
 /* The same for every process there is. */
 int targets_add_all(struct targets *targets);
+
+/* Does a process map one of the files? */
+bool targets_used_by(const struct targets *targets, pid_t pid);
 
 #endif

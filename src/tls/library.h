@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "elf/dataflow.h"
 #include "elf/image.h"
 #include "event/event.h"
 
@@ -18,6 +19,11 @@ enum tls_role {
 	ROLE_TRANSFER, /* moves plaintext: probed at entry and return */
 	ROLE_SENDFILE, /* sends a file: only the number of bytes is known */
 	ROLE_FREE,     /* ends a connection: probed at entry */
+	/*
+	 * Copies a decrypted record to the caller, in the middle of a function: probed at that one
+	 * instruction and never at a return. Only in tls_sites.record.
+	 */
+	ROLE_RECORD,
 };
 
 /* What the library's function returns on success. */
@@ -39,7 +45,8 @@ struct tls_recipe {
 	const char *costs; /* what the user loses when it is missing, as the end of a sentence */
 };
 
-#define TLS_SITES_MAX 16
+#define TLS_SITES_MAX	16
+#define TLS_RECORDS_MAX COPIES_MAX
 
 /* A place found in one file. */
 struct tls_site {
@@ -48,6 +55,15 @@ struct tls_site {
 	uint64_t offset;      /* in the file */
 	enum rung rung;
 	uint8_t out_arg; /* as the code of this very file shows it */
+	/*
+	 * ROLE_RECORD: the instruction is a call of memcpy; argument 1 is the plaintext, argument 2
+	 * its length. The rest is where these places say. Application data has type 23: only the
+	 * lowest byte is certain to be the type, in newer versions it has no more. With peek not
+	 * 0 the same data comes again.
+	 */
+	struct place handle; /* 8 bytes */
+	struct place type;
+	struct place peek;
 };
 
 struct tls_sites {
@@ -56,6 +72,13 @@ struct tls_sites {
 	/* Recipes that were looked for and not found. */
 	const struct tls_recipe *missing[TLS_SITES_MAX];
 	size_t missing_count;
+	/*
+	 * ROLE_RECORD: all of them or none. They see the same bytes as the transfers, and are for
+	 * calls that were under way before there were probes. Apart from the others, because a
+	 * return probe here would destroy the program's stack.
+	 */
+	struct tls_site record[TLS_RECORDS_MAX];
+	size_t record_count;
 	bool internal; /* the functions behind the exported ones were found: BIO_f_ssl is seen */
 };
 

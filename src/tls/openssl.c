@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "elf/callee.h"
+#include "elf/dataflow.h"
 #include "elf/insn.h"
 #include "tls/library.h"
 
@@ -35,6 +36,8 @@ enum function {
 	PEEK = RECIPES_MAX,
 	READ_INTERNAL,
 	WRITE_INTERNAL,
+	METHOD,
+	SERVER_METHOD,
 	FUNCTIONS_MAX,
 };
 
@@ -371,12 +374,140 @@ static bool meeting_add(const struct image *image, const struct meeting *meeting
 	return false;
 }
 
+/*
+ * ssl_read_bytes(ssl, type, recvd_type, buf, len, peek, readbytes), a method. One SSL_METHOD table
+ * is what TLS_method() returns; the slot has moved within these limits, which are inside of the
+ * table in all versions.
+ */
+#define SLOT_FIRST 0x10
+#define SLOT_LAST  0x98
+#define SLOTS_MAX  ((SLOT_LAST - SLOT_FIRST) / 8 + 1)
+
+enum { RECORD_HANDLE, RECORD_TYPE, RECORD_BUF = 3, RECORD_PEEK = 5 };
+
+static const struct tls_recipe record_recipe = {
+	.function = "ssl_read_bytes",
+	.role = ROLE_RECORD,
+	.dir = DIR_IN,
+	.costs = "calls that were under way at the start are not seen",
+};
+
+/* What a function returns that is nothing but "return &table". */
+static bool returned_table(const struct image *image, const struct symbol *symbol,
+			   uint64_t *ret_table)
+{
+	struct insn insn = { .kind = INSN_NOP };
+	bool found = false;
+	const uint8_t *code;
+	size_t len, pos = 0;
+
+	if (symbol->rung == RUNG_NONE)
+		return false;
+	code = image_code_part(image, symbol->vaddr, 4 * INSN_LEN_MAX, &len);
+	if (!code)
+		return false;
+	while (insn.kind != INSN_RET) {
+		if (insn_decode(image_machine(image), code + pos, len - pos, symbol->vaddr + pos,
+				&insn))
+			return false;
+		pos += insn.len;
+		if (insn.kind == INSN_LEA && insn.base == INSN_REG_PC && insn.dst == 0 && !found)
+			found = true;
+		else if (insn.kind != INSN_NOP && insn.kind != INSN_RET)
+			return false;
+		if (insn.kind == INSN_LEA)
+			*ret_table = insn.target;
+	}
+	return found;
+}
+
+/* All copies of a function, if they are as those of ssl_read_bytes. */
+static bool records_list(const struct image *image, uint64_t vaddr, struct copies *ret_copies)
+{
+	size_t i;
+
+	if (copies_list(image, vaddr, RECORD_BUF, ret_copies) || !ret_copies->count)
+		return false;
+	for (i = 0; i < ret_copies->count; i++) {
+		const struct place *arg = ret_copies->copy[i].arg;
+
+		if (arg[RECORD_HANDLE].width != 8 || !arg[RECORD_TYPE].width ||
+		    !arg[RECORD_PEEK].width)
+			return false;
+	}
+	return true;
+}
+
+/* An argument of type int. */
+static struct place int_place(struct place place)
+{
+	if (place.width > 4)
+		place.width = 4;
+	return place;
+}
+
+static void records_set(const struct image *image, const struct copies *copies,
+			struct tls_sites *sites)
+{
+	size_t i;
+
+	for (i = 0; i < copies->count; i++) {
+		const struct copy *copy = &copies->copy[i];
+		struct tls_site site = {
+			.recipe = &record_recipe,
+			.function = "ssl_read_bytes (records)",
+			.rung = RUNG_CODE,
+			.handle = copy->arg[RECORD_HANDLE],
+			.type = int_place(copy->arg[RECORD_TYPE]),
+			.peek = int_place(copy->arg[RECORD_PEEK]),
+		};
+
+		if (image_offset(image, copy->vaddr, &site.offset)) {
+			sites->record_count = 0;
+			return;
+		}
+		sites->record[sites->record_count++] = site;
+	}
+}
+
+/* The one method that fits; none when there are two. */
+static void records_add(const struct image *image, const struct symbol *symbols,
+			struct tls_sites *sites)
+{
+	uint64_t seen[SLOTS_MAX], table, slot;
+	struct copies copies, found;
+	size_t count = 0, i;
+	bool have = false;
+
+	if (!returned_table(image, &symbols[METHOD], &table) &&
+	    !returned_table(image, &symbols[SERVER_METHOD], &table))
+		return;
+	for (slot = SLOT_FIRST; slot <= SLOT_LAST; slot += 8) {
+		if (image_pointer(image, table + slot, &seen[count]))
+			continue;
+		for (i = 0; seen[i] != seen[count]; i++)
+			;
+		if (i < count)
+			continue;
+		if (!records_list(image, seen[count++], &copies))
+			continue;
+		if (have)
+			return;
+		have = true;
+		found = copies;
+	}
+	if (have)
+		records_set(image, &found, sites);
+}
+
 static int openssl_resolve(const struct image *image, struct tls_sites *ret_sites)
 {
 	const char *names[FUNCTIONS_MAX] = {
 		[PEEK] = "SSL_peek",
 		[READ_INTERNAL] = "ssl_read_internal",
 		[WRITE_INTERNAL] = "ssl_write_internal",
+		[METHOD] = "TLS_method",
+		[SERVER_METHOD] = "TLS_server_method",
 	};
 	struct symbol symbols[FUNCTIONS_MAX];
 	struct tls_sites sites = { .internal = true };
@@ -388,8 +519,13 @@ static int openssl_resolve(const struct image *image, struct tls_sites *ret_site
 	found = image_symbols(image, names, FUNCTIONS_MAX, symbols);
 	if (found < 0)
 		return found;
-	for (i = 0; i < MEETINGS_MAX; i++)
-		sites.internal &= meeting_add(image, &meetings[i], symbols, &sites);
+	for (i = 0; i < MEETINGS_MAX; i++) {
+		bool internal = meeting_add(image, &meetings[i], symbols, &sites);
+
+		sites.internal &= internal;
+		if (internal && meetings[i].recipe.dir == DIR_IN)
+			records_add(image, symbols, &sites);
+	}
 	if (!sites.count)
 		return -ENOENT;
 	exported_add(image, symbols, SENDFILE, &sites);
