@@ -44,6 +44,6 @@ format:
 	clang-format -i $$(git ls-files '*.c' '*.h')
 
 clean:
-	rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-clang $(BUILD)-fuzz $(BUILD)-werror
+	rm -rf $(BUILD) build-gcc build-clang build-asan build-fuzz
 
 .PHONY: all deps demo check bench demo-deps check-deps bench-deps install format clean

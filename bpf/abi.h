@@ -126,6 +126,45 @@ enum announced {
 	ANNOUNCED_ADDR,
 };
 
+/* Calls within calls: TLS within TLS, and exported functions built on each other. Power of two. */
+#define FRAMES 4
+
+/* A call in progress. */
+struct frame {
+	__u64 sp;
+	__u64 handle;
+	__u64 buf;
+	__u64 num;
+	__u64 out;
+	__u64 cookie;
+	struct rec_addr addr; /* of the socket that the library used in it */
+};
+
+enum verdict {
+	VERDICT_NONE = 0,
+	VERDICT_TAP,
+	VERDICT_SKIP,
+};
+
+/* Value of the map threads: one that has called a TLS function. The transfer fields are bpf_loop's context. */
+struct thread {
+	__u32 depth;
+	__u32 verdict;
+	struct frame frame[FRAMES];
+	struct conn_key key;
+	__u64 buf; /* what is left to copy */
+	__u64 len;
+	__u32 step; /* bytes a piece: a page once a larger piece could not be read */
+	__u32 dir;
+	/*
+	 * Set by user space for threads that were there before the probes and may be inside a call:
+	 * the socket that they use is that call's. Cleared by the first call that is seen.
+	 */
+	__u32 early;
+	__u32 pad;
+	struct rec_addr early_addr;
+};
+
 /* Counters, one array per CPU. */
 enum counter {
 	CNT_UNTRACKED_CALLS, /* transfers of known length without a place in conns */
@@ -152,7 +191,25 @@ struct filter_key {
 	__u64 b;
 };
 
-/* The cookie of a probe says how to read the call. */
+/* Where a value is at a probe in the middle of a function. */
+struct place_at {
+	__u16 reg_off; /* offset in struct pt_regs; of the stack pointer's if on_stack */
+	__u8 on_stack; /* the value is in the target's memory, disp behind the stack pointer */
+	__u8 pad;
+	__s32 disp;
+};
+
+/* A probe on the instruction that copies decrypted bytes to the caller; value of the map sites. */
+struct record_site {
+	__u64 cookie;
+	struct place_at handle; /* 8 bytes */
+	struct place_at type;	/* lowest byte; 23 is application data (RFC 8446 5.1) */
+	struct place_at peek;	/* 4 bytes; not 0: the bytes will come again */
+};
+
+#define RECORD_SITES_MAX 256
+
+/* The cookie of a probe says how to read the call; of a record site it is its index in sites. */
 #define COOKIE_DIR_OUT	  (1ULL << 0)
 #define COOKIE_OUT_ARG	  (1ULL << 1) /* success is > 0, the count is behind a pointer */
 #define COOKIE_SENDFILE	  (1ULL << 2)
@@ -167,6 +224,7 @@ _Static_assert(sizeof(struct rec_conn) == 88, "rec_conn");
 _Static_assert(sizeof(struct rec_state) == 56, "rec_state");
 _Static_assert(sizeof(struct conn_key) == 16, "conn_key");
 _Static_assert(sizeof(struct conn) == 136, "conn");
+_Static_assert(sizeof(struct record_site) == 32, "record_site");
 _Static_assert(sizeof(struct filter_key) == 24, "filter_key");
 
 #endif

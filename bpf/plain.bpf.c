@@ -21,9 +21,6 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 #define RETURN_SP(ctx) PT_REGS_SP(ctx)
 #endif
 
-/* Calls within calls: TLS within TLS, and exported functions built on each other. Power of two. */
-#define FRAMES 4
-
 /* Set by user space before loading. */
 const volatile __u32 cfg_self;	     /* own tgid */
 const volatile __u32 cfg_filters;    /* bit n: filter_kind n has entries */
@@ -33,35 +30,6 @@ const volatile __u64 cfg_wake_bytes; /* backlog at which the reader is woken */
 /* The reader is waiting without a timeout worth mentioning: wake it for the next record. */
 __u32 reader_idle;
 __u64 next_conn;
-
-/* A call in progress. */
-struct frame {
-	__u64 sp;
-	__u64 handle;
-	__u64 buf;
-	__u64 num;
-	__u64 out;
-	__u64 cookie;
-	struct rec_addr addr; /* of the socket that the library used in it */
-};
-
-enum verdict {
-	VERDICT_NONE = 0,
-	VERDICT_TAP,
-	VERDICT_SKIP,
-};
-
-/* A thread that has called a TLS function. The transfer fields are bpf_loop's context. */
-struct thread {
-	__u32 depth;
-	__u32 verdict;
-	struct frame frame[FRAMES];
-	struct conn_key key;
-	__u64 buf; /* what is left to copy */
-	__u64 len;
-	__u32 step; /* bytes a piece: a page once a larger piece could not be read */
-	__u32 dir;
-};
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
@@ -112,6 +80,13 @@ struct {
 	__type(value, __u64);
 } counters SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, RECORD_SITES_MAX);
+	__type(key, __u32);
+	__type(value, struct record_site);
+} sites SEC(".maps");
+
 /* Templates of new map values: too large for the stack. */
 static const struct thread new_thread;
 static const struct conn new_conn;
@@ -123,6 +98,12 @@ static __always_inline void count(__u32 which, __u64 n)
 
 	if (value)
 		*value += n;
+}
+
+static __always_inline void untracked(__u64 len)
+{
+	count(CNT_UNTRACKED_CALLS, 1);
+	count(CNT_UNTRACKED_BYTES, len);
 }
 
 /*
@@ -247,12 +228,13 @@ static __noinline struct conn *conn_find(struct thread *t)
 	return bpf_map_lookup_elem(&conns, &t->key);
 }
 
-/* The connection of a call that has moved bytes, new or known. NULL when there is no room. */
-static __always_inline struct conn *conn_of(struct thread *t, struct frame *f)
+/* The connection that bytes have been moved on, new or known. NULL when there is no room. */
+static __always_inline struct conn *conn_of(struct thread *t, __u64 handle, __u64 cookie,
+					    struct rec_addr *addr)
 {
 	struct conn *c;
 
-	t->key.handle = f->handle;
+	t->key.handle = handle;
 	t->key.tgid = bpf_get_current_pid_tgid() >> 32;
 	c = bpf_map_lookup_elem(&conns, &t->key);
 	if (!c) {
@@ -262,10 +244,10 @@ static __always_inline struct conn *conn_of(struct thread *t, struct frame *f)
 			return NULL;
 		c->id = __sync_fetch_and_add(&next_conn, 1) + 1;
 		c->tgid = t->key.tgid;
-		c->cookie = f->cookie;
+		c->cookie = cookie;
 	}
-	if (!c->addr.family && f->addr.family)
-		c->addr = f->addr;
+	if (!c->addr.family && addr->family)
+		c->addr = *addr;
 	return c;
 }
 
@@ -565,6 +547,7 @@ int call_enter(struct pt_regs *ctx)
 		f->out = PT_REGS_PARM5(ctx);
 	f->cookie = cookie;
 	f->addr.family = 0;
+	t->early = 0;
 	t->depth = depth + 1;
 	return 0;
 }
@@ -634,10 +617,9 @@ int call_return(struct pt_regs *ctx)
 	if (f->cookie & COOKIE_REPORTED)
 		return 0;
 	t->dir = f->cookie & COOKIE_DIR_OUT ? ABI_OUT : ABI_IN;
-	c = conn_of(t, f);
+	c = conn_of(t, f->handle, f->cookie, &f->addr);
 	if (!c) {
-		count(CNT_UNTRACKED_CALLS, 1);
-		count(CNT_UNTRACKED_BYTES, n);
+		untracked(n);
 		return 0;
 	}
 	if (f->cookie & COOKIE_SENDFILE) {
@@ -653,6 +635,49 @@ int call_return(struct pt_regs *ctx)
 		c->sends = 0;
 	}
 	transfer(t, c, f->buf + skip, n - skip);
+	return 0;
+}
+
+/* Up to 8 bytes that are at a place; 0 when it can't be read. */
+static __noinline __u64 place_read(struct pt_regs *ctx, struct place_at *place)
+{
+	__u64 value = 0;
+
+	if (!place)
+		return 0;
+	bpf_probe_read_kernel(&value, sizeof(value), (void *)ctx + place->reg_off);
+	if (place->on_stack &&
+	    bpf_probe_read_user(&value, sizeof(value), (void *)value + place->disp))
+		return 0;
+	return value;
+}
+
+/*
+ * Inside the read function, where decrypted bytes are copied to the caller. Only for calls that
+ * were under way when the probes came: others were seen at their entry and will be at their return.
+ */
+SEC("uprobe")
+int record_move(struct pt_regs *ctx)
+{
+	__u32 index = bpf_get_attach_cookie(ctx);
+	struct record_site *site = bpf_map_lookup_elem(&sites, &index);
+	struct thread *t = site ? thread_get() : NULL;
+	__u64 handle, len = PT_REGS_PARM3(ctx);
+	struct conn *c;
+
+	if (!t || t->depth || !len)
+		return 0;
+	if ((__u8)place_read(ctx, &site->type) != 23 || (__u32)place_read(ctx, &site->peek))
+		return 0;
+	handle = place_read(ctx, &site->handle);
+	if (!handle)
+		return 0;
+	t->dir = ABI_IN;
+	c = conn_of(t, handle, site->cookie, &t->early_addr);
+	if (c)
+		transfer(t, c, PT_REGS_PARM2(ctx), len);
+	else
+		untracked(len);
 	return 0;
 }
 
@@ -673,7 +698,7 @@ int handle_free(struct pt_regs *ctx)
 		r->handle = key.handle;
 		r->off[0] = c->off[0];
 		r->off[1] = c->off[1];
-		bpf_ringbuf_submit(r, BPF_RB_NO_WAKEUP);
+		bpf_ringbuf_submit(r, wake_flags());
 	} else {
 		bpf_map_update_elem(&orphans, &c->id, c, BPF_ANY);
 		count(CNT_LOST_NOTES, 1);
@@ -711,10 +736,13 @@ static __noinline int addr_fill(struct rec_addr *a, struct sock *sk)
 /* Socket I/O of a thread that is inside a TLS call tells the connection's addresses. */
 static __always_inline int received(struct bpf_raw_tracepoint_args *ctx)
 {
-	struct frame *f = frame_top(thread_find());
+	struct thread *t = thread_find();
+	struct frame *f = frame_top(t);
 
 	if (f && !f->addr.family)
 		addr_fill(&f->addr, (void *)ctx->args[0]);
+	else if (t && t->early)
+		addr_fill(&t->early_addr, (void *)ctx->args[0]);
 	return 0;
 }
 
@@ -747,7 +775,7 @@ int socket_send(struct bpf_raw_tracepoint_args *ctx)
 	if (sent <= 0 || !(f->cookie & COOKIE_DIR_OUT) || (f->cookie & COOKIE_SENDFILE) ||
 	    f->num < 16 * ABI_CHUNK)
 		return 0;
-	c = conn_of(t, f);
+	c = conn_of(t, f->handle, f->cookie, &f->addr);
 	if (!c)
 		return 0;
 	c->sent += sent;
@@ -784,7 +812,7 @@ static __always_inline void proc_gone(__u32 tgid)
 		return;
 	}
 	rec_fill(r, REC_EXIT, 0);
-	bpf_ringbuf_submit(r, BPF_RB_NO_WAKEUP);
+	bpf_ringbuf_submit(r, wake_flags());
 }
 
 __noinline int filter_drop(__u32 tgid)

@@ -129,7 +129,7 @@ class Runner:
             setup = ["meson", "configure", folder, *options]
         elif os.path.exists(f"{ROOT}/{folder}"):
             shutil.rmtree(f"{ROOT}/{folder}")  # a setup that was interrupted
-        for argv in (setup, ["ninja", "-C", folder]):
+        for argv in (setup, ["ninja", "-C", folder, "-j2"]):
             code, text, _ = self.run(argv, env)
             log += f"$ {' '.join(argv)}\n{text}"
             if code:

@@ -2,6 +2,7 @@
 #include "app/attach.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "app/command.h"
@@ -9,7 +10,9 @@
 #include "app/selection.h"
 #include "app/session.h"
 #include "app/targets.h"
+#include "probe/regs.h"
 #include "probe/tap.h"
+#include "proc/procfs.h"
 #include "util/exitcode.h"
 
 static const char *explain(int r)
@@ -102,6 +105,38 @@ static uint64_t cookie_of(const struct tls_site *site, size_t file)
 	return cookie;
 }
 
+static bool place_at(const struct place *place, struct place_at *ret_at)
+{
+	bool on_stack = place->reg == PLACE_STACK;
+	int off = regs_offset(on_stack ? REGS_SP : place->reg);
+
+	*ret_at = (struct place_at) {
+		.reg_off = (uint16_t)off,
+		.on_stack = on_stack,
+		.disp = place->disp,
+	};
+	return off >= 0;
+}
+
+/* All record sites of a file or none: a part of them would see a part of the bytes. */
+static size_t make_records(const struct target *target, size_t file, struct tap_site *sites)
+{
+	const struct tls_sites *found = &target->sites;
+
+	for (size_t i = 0; i < found->record_count; i++) {
+		const struct tls_site *site = &found->record[i];
+		struct record_site *record = &sites[i].record;
+
+		sites[i].program = TAP_RECORD;
+		sites[i].offset = site->offset;
+		sites[i].cookie = cookie_of(site, file);
+		if (!place_at(&site->handle, &record->handle) ||
+		    !place_at(&site->type, &record->type) || !place_at(&site->peek, &record->peek))
+			return 0;
+	}
+	return found->record_count;
+}
+
 static size_t make_sites(const struct target *target, size_t file, struct tap_site *sites)
 {
 	const struct tls_sites *found = &target->sites;
@@ -111,14 +146,14 @@ static size_t make_sites(const struct target *target, size_t file, struct tap_si
 		sites[i].offset = found->site[i].offset;
 		sites[i].cookie = cookie_of(&found->site[i], file);
 	}
-	return found->count;
+	return found->count + make_records(target, file, sites + found->count);
 }
 
 /* Probes one file for everybody, or once for each process that was asked for. */
 static int attach_target(struct tap *tap, const struct target *target, size_t file,
 			 const struct selection *sel, bool each_pid)
 {
-	struct tap_site sites[TLS_SITES_MAX];
+	struct tap_site sites[TLS_SITES_MAX + TLS_RECORDS_MAX];
 	size_t count = make_sites(target, file, sites);
 	int r = -ESRCH;
 
@@ -133,20 +168,42 @@ static int attach_target(struct tap *tap, const struct target *target, size_t fi
 	return r;
 }
 
+static int early_thread(void *arg, pid_t tid)
+{
+	tap_early_thread(arg, tid);
+	return 0;
+}
+
+struct early {
+	struct tap *tap;
+	const struct targets *targets;
+};
+
+static int early_process(void *arg, pid_t pid)
+{
+	const struct early *early = arg;
+
+	if (targets_used_by(early->targets, pid))
+		(void)procfs_threads(pid, early_thread, early->tap);
+	return 0;
+}
+
 int attach_all(struct tap *tap, const struct targets *targets, const struct selection *sel,
 	       const struct session_request *request, size_t *ret_probes)
 {
 	/* Children start with their parent's memory but not with its probes. */
 	bool each_pid = request->pids.count && !request->children && !request->command;
+	struct early early = { tap, targets };
 	size_t probes = 0;
 	int last = 0;
 
+	(void)procfs_each(early_process, &early);
 	for (size_t i = 0; i < targets->count; i++) {
 		const struct target *target = &targets->items[i];
 		int r = attach_target(tap, target, i, sel, each_pid);
 
 		if (!r) {
-			probes += target->sites.count;
+			probes += target->sites.count + target->sites.record_count;
 			continue;
 		}
 		last = r;

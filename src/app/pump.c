@@ -94,17 +94,17 @@ static void on_signal(struct pump *p)
 		p->stop |= cmd && cmd->ended;
 		return;
 	}
+	/* Told twice: whoever is there does not want to wait for a slow output. */
+	if (p->interrupted && p->stop)
+		_exit(EXITCODE_FAILURE);
 	/* The terminal sends Ctrl-C to the command as well; kill(1) does not. */
 	if (cmd && !cmd->ended && !p->interrupted) {
-		p->interrupted = true;
 		if (info.ssi_code == SI_USER || info.ssi_signo != SIGINT)
 			kill(cmd->pid, (int)info.ssi_signo);
-		return;
+	} else {
+		p->stop = true;
 	}
-	/* Told twice: whoever is there does not want to wait for a slow output. */
-	if (p->stop)
-		_exit(EXITCODE_FAILURE);
-	p->stop = true;
+	p->interrupted = true;
 }
 
 static void dispatch(struct pump *p, int fd)

@@ -65,6 +65,9 @@ static void describe(const struct target *t)
 	for (size_t i = 0; i < s->count; i++)
 		log_verbose("%s: %s at 0x%llx (%s)", t->path, s->site[i].function,
 			    (unsigned long long)s->site[i].offset, rung_name(s->site[i].rung));
+	for (size_t i = 0; i < s->record_count; i++)
+		log_verbose("%s: record copied at 0x%llx (%s)", t->path,
+			    (unsigned long long)s->record[i].offset, rung_name(s->record[i].rung));
 	for (size_t i = 0; i < s->missing_count; i++)
 		log_verbose("%s: no %s: %s", t->path, s->missing[i]->function,
 			    s->missing[i]->costs);

@@ -1,10 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * Stack addresses count from the stack pointer at the function's entry, where the return address
- * is; the frame is below. As long as no address of the frame has left the stack pointer and the
- * frame pointer, nobody else can write to it; from then on every call and every store through a
- * pointer may change all of it.
- */
 #include "elf/dataflow.h"
 
 #include <errno.h>
@@ -12,6 +6,7 @@
 #include <stdlib.h>
 
 #include "elf/insn.h"
+#include "elf/state.h"
 
 /* OpenSSL's function has 300 labels and less than 1000 instructions. */
 #define LABELS_MAX  1024
@@ -21,39 +16,8 @@
 #define CHUNK_LEN   4096
 #define TARGETS_MAX 256
 #define IMPORTS_MAX 16
-#define REGS	    16
-#define SLOTS_MAX   24
 #define READS_MAX   64
-#define FRAME_MAX   65536
 #define STUB_LEN    32
-
-enum kind {
-	KIND_UNKNOWN,
-	KIND_ARG,     /* the lowest bytes are an argument's */
-	KIND_DERIVED, /* an argument and something */
-	KIND_STACK,   /* an address in the frame */
-};
-
-struct val {
-	uint8_t kind;
-	uint8_t arg;   /* ARG, DERIVED */
-	uint8_t width; /* ARG: how many bytes */
-	int32_t off;   /* STACK */
-};
-
-/* Memory in the frame. What is not listed is not known. */
-struct slot {
-	int32_t off;
-	uint8_t width;
-	struct val val;
-};
-
-struct state {
-	struct val reg[REGS];
-	struct slot slot[SLOTS_MAX];
-	uint8_t slot_count;
-	bool leaked; /* others may know an address in the frame */
-};
 
 struct label {
 	uint64_t vaddr;
@@ -97,301 +61,6 @@ struct walk {
 	size_t read_count;
 	struct copies copies;
 };
-
-static const struct val unknown;
-
-static struct val val_of(const struct state *state, uint8_t reg)
-{
-	return reg < REGS ? state->reg[reg] : unknown;
-}
-
-static bool is_stack(const struct state *state, uint8_t reg)
-{
-	return val_of(state, reg).kind == KIND_STACK;
-}
-
-static bool is_based_on(struct val val, unsigned int arg)
-{
-	return val.arg == arg &&
-	       (val.kind == KIND_DERIVED || (val.kind == KIND_ARG && val.width == 8));
-}
-
-/* The lowest bytes of a value. */
-static struct val val_narrow(struct val val, uint8_t width)
-{
-	if (width >= 8)
-		return val;
-	if (val.kind != KIND_ARG)
-		return unknown;
-	if (val.width > width)
-		val.width = width;
-	return val;
-}
-
-static struct val val_plus(struct val val, int64_t distance)
-{
-	int64_t off = val.off + distance;
-
-	if (!distance)
-		return val;
-	switch (val.kind) {
-	case KIND_ARG:
-		if (val.width < 8)
-			return unknown;
-		val.kind = KIND_DERIVED;
-		val.width = 0;
-		return val;
-	case KIND_STACK:
-		if (off < -FRAME_MAX || off > FRAME_MAX)
-			return unknown;
-		val.off = (int32_t)off;
-		return val;
-	default:
-		return val;
-	}
-}
-
-/* Sums of two pointers do not occur: one of them is a distance. */
-static struct val val_sum(const struct walk *walk, struct val a, struct val b)
-{
-	struct val sum = { .kind = KIND_DERIVED };
-
-	if (is_based_on(a, walk->dst_arg) || is_based_on(b, walk->dst_arg))
-		sum.arg = (uint8_t)walk->dst_arg;
-	else if (is_based_on(a, a.arg) && !is_based_on(b, b.arg))
-		sum.arg = a.arg;
-	else if (is_based_on(b, b.arg) && !is_based_on(a, a.arg))
-		sum.arg = b.arg;
-	else
-		return unknown;
-	return sum;
-}
-
-/* What holds for both. */
-static struct val val_meet(struct val a, struct val b)
-{
-	if (a.kind == KIND_ARG && b.kind == KIND_ARG && a.arg == b.arg) {
-		a.width = a.width < b.width ? a.width : b.width;
-		return a;
-	}
-	if (is_based_on(a, a.arg) && is_based_on(b, a.arg)) {
-		a.kind = KIND_DERIVED;
-		a.width = 0;
-		return a;
-	}
-	return a.kind == KIND_STACK && b.kind == KIND_STACK && a.off == b.off ? a : unknown;
-}
-
-static bool val_same(struct val a, struct val b)
-{
-	return a.kind == b.kind && a.arg == b.arg && a.width == b.width && a.off == b.off;
-}
-
-/* Forgets what is in the frame from low to high. */
-static void slots_forget(struct state *state, int64_t low, int64_t high)
-{
-	size_t i = 0;
-
-	while (i < state->slot_count) {
-		const struct slot *slot = &state->slot[i];
-
-		if (slot->off < high && slot->off + slot->width > low)
-			state->slot[i] = state->slot[--state->slot_count];
-		else
-			i++;
-	}
-}
-
-static const struct slot *slot_find(const struct state *state, int32_t off)
-{
-	size_t i;
-
-	for (i = 0; i < state->slot_count; i++) {
-		if (state->slot[i].off == off)
-			return &state->slot[i];
-	}
-	return NULL;
-}
-
-/* True when into loses something. */
-static bool state_meet(struct state *into, const struct state *from)
-{
-	bool changed = from->leaked && !into->leaked;
-	size_t i = 0;
-
-	into->leaked |= from->leaked;
-	while (i < into->slot_count) {
-		struct slot *slot = &into->slot[i];
-		const struct slot *other = slot_find(from, slot->off);
-		struct val val = unknown;
-
-		if (other && other->width == slot->width)
-			val = val_meet(slot->val, other->val);
-		changed |= !val_same(val, slot->val);
-		slot->val = val;
-		if (val.kind == KIND_UNKNOWN)
-			*slot = into->slot[--into->slot_count];
-		else
-			i++;
-	}
-	for (i = 0; i < REGS; i++) {
-		struct val val = val_meet(into->reg[i], from->reg[i]);
-
-		if (val_same(val, into->reg[i]))
-			continue;
-		/* Where stores through it go is not known any more. */
-		into->leaked |= into->reg[i].kind == KIND_STACK;
-		into->reg[i] = val;
-		changed = true;
-	}
-	return changed;
-}
-
-static void reg_set(const struct walk *walk, struct state *state, uint8_t reg, struct val val)
-{
-	bool lost = reg == walk->abi->stack && val.kind != KIND_STACK;
-
-	if (reg >= REGS)
-		return;
-	if (lost || (val.kind == KIND_STACK && reg != walk->abi->stack && reg != walk->abi->frame))
-		state->leaked = true;
-	if (lost)
-		state->slot_count = 0;
-	state->reg[reg] = val;
-}
-
-static void regs_forget(const struct walk *walk, struct state *state, uint32_t regs)
-{
-	uint8_t i;
-
-	for (i = 0; i < REGS; i++) {
-		if (regs & (1U << i))
-			reg_set(walk, state, i, unknown);
-	}
-}
-
-/* Is the memory operand at a place in the frame that is known? */
-static bool frame_offset(const struct state *state, const struct insn *insn, int32_t *ret_off)
-{
-	struct val base = val_of(state, insn->base);
-	struct val sum = val_plus(base, insn->disp);
-
-	if (!insn->memory || insn->index != INSN_REG_NONE || sum.kind != KIND_STACK)
-		return false;
-	*ret_off = sum.off;
-	return true;
-}
-
-static struct val load(const struct state *state, const struct insn *insn)
-{
-	const struct slot *slot;
-	int32_t off;
-
-	if (!frame_offset(state, insn, &off))
-		return unknown;
-	slot = slot_find(state, off);
-	if (!slot || slot->width < insn->width)
-		return unknown;
-	return val_narrow(slot->val, insn->width);
-}
-
-static void store(struct state *state, const struct insn *insn)
-{
-	struct slot slot = { .width = insn->width };
-	int64_t high;
-
-	if (insn->kind == INSN_STORE)
-		slot.val = val_narrow(val_of(state, insn->src), insn->width);
-	if (insn->kind == INSN_STORE && is_stack(state, insn->src))
-		state->leaked = true;
-	if (!insn->stores)
-		return;
-	if (!frame_offset(state, insn, &slot.off)) {
-		if (state->leaked || is_stack(state, insn->base) || is_stack(state, insn->index))
-			state->slot_count = 0;
-		return;
-	}
-	high = insn->stores == INSN_STORES_ANY ? INT32_MAX : (int64_t)slot.off + insn->stores;
-	slots_forget(state, slot.off, high);
-	if ((slot.val.kind == KIND_ARG || slot.val.kind == KIND_DERIVED) &&
-	    slot.off + slot.width <= 0 && state->slot_count < SLOTS_MAX)
-		state->slot[state->slot_count++] = slot;
-}
-
-/* A push or pop. */
-static void stack_move(const struct walk *walk, struct state *state, const struct insn *insn)
-{
-	uint8_t stack = walk->abi->stack;
-	int distance = insn->kind == INSN_PUSH ? -8 : 8;
-
-	if (!is_stack(state, stack)) {
-		state->slot_count = 0;
-	} else if (insn->kind == INSN_PUSH) {
-		/* May be an argument, which belongs to the called function: not kept. */
-		slots_forget(state, state->reg[stack].off - 8, state->reg[stack].off);
-		state->leaked |= is_stack(state, insn->src);
-	}
-	reg_set(walk, state, stack, val_plus(val_of(state, stack), distance));
-	regs_forget(walk, state, insn->writes);
-}
-
-static void state_call(const struct walk *walk, struct state *state, bool copies)
-{
-	struct val dst = val_of(state, walk->abi->arg[0]);
-
-	regs_forget(walk, state, walk->abi->clobbered);
-	if (copies && dst.kind != KIND_STACK)
-		state->reg[walk->abi->result] = dst;
-	if (state->leaked || !is_stack(state, walk->abi->stack))
-		state->slot_count = 0;
-	else
-		slots_forget(state, INT32_MIN, state->reg[walk->abi->stack].off);
-}
-
-static struct val val_lea(const struct walk *walk, struct state *state, const struct insn *insn)
-{
-	if (insn->src != INSN_REG_NONE)
-		return val_plus(val_of(state, insn->src), insn->disp);
-	if (is_stack(state, insn->base) || is_stack(state, insn->index)) {
-		state->leaked = true;
-		return unknown;
-	}
-	return val_sum(walk, val_of(state, insn->base), val_of(state, insn->index));
-}
-
-static void state_apply(const struct walk *walk, struct state *state, const struct insn *insn)
-{
-	struct val val = unknown, src;
-
-	store(state, insn);
-	switch (insn->kind) {
-	case INSN_PUSH:
-	case INSN_POP:
-		stack_move(walk, state, insn);
-		return;
-	case INSN_MOV:
-		val = val_narrow(val_of(state, insn->src), insn->width);
-		break;
-	case INSN_LOAD:
-		val = load(state, insn);
-		break;
-	case INSN_LEA:
-		val = val_lea(walk, state, insn);
-		break;
-	case INSN_ADD:
-		src = insn->memory ? load(state, insn) : val_of(state, insn->src);
-		if (is_stack(state, insn->dst) || src.kind == KIND_STACK)
-			state->leaked = true;
-		else
-			val = val_sum(walk, val_of(state, insn->dst), src);
-		break;
-	default:
-		regs_forget(walk, state, insn->writes);
-		return;
-	}
-	regs_forget(walk, state, insn->writes & ~(1U << insn->dst));
-	reg_set(walk, state, insn->dst, val);
-}
 
 static struct label *label_find(struct walk *walk, uint64_t vaddr)
 {
@@ -522,14 +191,14 @@ static struct place place_find(const struct walk *walk, const struct state *stat
 	uint8_t stack = walk->abi->stack, reg;
 	size_t i, j;
 
-	for (reg = 0; reg < REGS; reg++) {
+	for (reg = 0; reg < STATE_REGS; reg++) {
 		struct val val = state->reg[reg];
 
 		if (val.kind == KIND_ARG && val.arg == arg && val.width >= 4 &&
 		    !(walk->abi->clobbered & (1U << reg)))
-			return (struct place){ .reg = reg, .width = val.width };
+			return (struct place) { .reg = reg, .width = val.width };
 	}
-	for (i = 0; i < state->slot_count && is_stack(state, stack); i++) {
+	for (i = 0; i < state->slot_count && state_is_stack(state, stack); i++) {
 		const struct slot *slot = &state->slot[i];
 		int32_t disp = slot->off - state->reg[stack].off;
 
@@ -537,23 +206,23 @@ static struct place place_find(const struct walk *walk, const struct state *stat
 			continue;
 		for (j = 0; j < walk->read_count; j++) {
 			if (walk->read[j] == slot->off)
-				return (struct place){ PLACE_STACK, slot->val.width, disp };
+				return (struct place) { PLACE_STACK, slot->val.width, disp };
 		}
 	}
-	return (struct place){ 0 };
+	return (struct place) { 0 };
 }
 
 static int note_copy(struct walk *walk, uint64_t vaddr, const struct insn *insn,
 		     const struct state *state)
 {
-	struct val dst = val_of(state, walk->abi->arg[0]);
+	struct val dst = state_value(state, walk->abi->arg[0]);
 	bool inside = vaddr >= walk->start && vaddr < walk->end;
 	struct copy *copy;
 	uint8_t i;
 
 	if (dst.kind == KIND_UNKNOWN || (dst.kind == KIND_ARG && dst.width < 8))
 		return inside ? -ENOTUNIQ : 0;
-	if (!is_based_on(dst, walk->dst_arg))
+	if (!val_is_based_on(dst, walk->dst_arg))
 		return 0;
 	/* Code outside may be another function's as well. */
 	if (!inside || insn->kind != INSN_CALL)
@@ -572,7 +241,7 @@ static void note_read(struct walk *walk, const struct insn *insn, const struct s
 	int32_t off;
 	size_t i;
 
-	if (insn->kind == INSN_STORE || !frame_offset(state, insn, &off))
+	if (insn->kind == INSN_STORE || !state_frame_offset(state, insn, &off))
 		return;
 	for (i = 0; i < walk->read_count; i++) {
 		if (walk->read[i] == off)
@@ -611,9 +280,9 @@ static int walk_insn(struct walk *walk, uint64_t vaddr, const struct insn *insn,
 	    (!insn->memory || insn->index != INSN_REG_NONE || insn->base == INSN_REG_NONE))
 		return -EOPNOTSUPP;
 	if (walk->phase != PHASE_LABELS)
-		state_apply(walk, state, insn);
+		state_apply(walk->abi, walk->dst_arg, state, insn);
 	if (call && walk->phase != PHASE_LABELS)
-		state_call(walk, state, copies);
+		state_call(walk->abi, state, copies);
 	if (insn->kind == INSN_JMP || insn->kind == INSN_JCC)
 		return flow_to(walk, insn->target, state);
 	return 0;
@@ -702,7 +371,7 @@ static int walk_init(struct walk *walk)
 	label->state.reg[walk->abi->stack].kind = KIND_STACK;
 	for (i = 0; i < CALLEE_ARGS_MAX; i++)
 		label->state.reg[walk->abi->arg[i]] =
-			(struct val){ .kind = KIND_ARG, .arg = i, .width = 8 };
+			(struct val) { .kind = KIND_ARG, .arg = i, .width = 8 };
 	return 0;
 }
 

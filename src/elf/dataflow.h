@@ -18,7 +18,7 @@
 #define PLACE_STACK 0xff
 
 struct place {
-	uint8_t reg;   /* as the decoder numbers them; PLACE_STACK: at disp from the stack pointer */
+	uint8_t reg; /* as the decoder numbers them; PLACE_STACK: at disp from the stack pointer */
 	uint8_t width; /* bytes of the argument that are there, lowest first; 0: it is nowhere */
 	int32_t disp;
 };

@@ -20,15 +20,15 @@ enum insn_kind {
 	INSN_JMP_INDIRECT,
 	INSN_JCC, /* conditional: may go on at target or after the instruction */
 	INSN_RET,
-	INSN_STOP, /* traps: never goes on */
-	INSN_MOV,  /* dst = src; see width */
-	INSN_ZERO, /* dst = 0 */
-	INSN_LEA,  /* dst = src + disp, 64 bit wide; add and sub of a constant as well */
-	INSN_ADD,  /* dst += src, or memory without src; 64 bit wide */
-	INSN_LOAD, /* dst = memory, zero extended; see width */
+	INSN_STOP,  /* traps: never goes on */
+	INSN_MOV,   /* dst = src; see width */
+	INSN_ZERO,  /* dst = 0 */
+	INSN_LEA,   /* dst = src + disp, 64 bit wide; add and sub of a constant as well */
+	INSN_ADD,   /* dst += src, or memory without src; 64 bit wide */
+	INSN_LOAD,  /* dst = memory, zero extended; see width */
 	INSN_STORE, /* memory = the low width bytes of src */
-	INSN_PUSH, /* 8 bytes, of register src if there is one */
-	INSN_POP,  /* into register dst */
+	INSN_PUSH,  /* 8 bytes, of register src if there is one */
+	INSN_POP,   /* into register dst */
 };
 
 #define INSN_LEN_MAX  15
@@ -43,7 +43,10 @@ enum insn_kind {
 struct insn {
 	enum insn_kind kind;
 	uint8_t len;
-	/* MOV, LOAD: bytes moved, 8 or 4; with 4 the upper half of dst becomes 0. STORE: any. */
+	/*
+	 * MOV, LOAD: bytes moved, 8 or 4; with 4 the upper half of dst becomes 0. STORE: any.
+	 * ADD: 8.
+	 */
 	uint8_t width;
 	uint8_t dst;   /* MOV, ZERO, LEA, ADD, LOAD, POP */
 	uint8_t src;   /* MOV, ADD, STORE, PUSH; LEA: when the address is it and a constant */

@@ -603,15 +603,15 @@ static uint8_t stores_two_byte(const struct decoder *d)
 
 static uint8_t stores(const struct decoder *d, const struct insn *insn)
 {
-	bool one_byte = !d->vector && d->map == MAP_ONE_BYTE;
+	bool plain = !d->vector && d->map == MAP_ONE_BYTE;
 
 	if (!insn->memory) {
 		/* String instructions, and those of SSE that have rdi for an operand. */
-		if (one_byte && ((d->opcode & 0xfe) == 0xa4 || (d->opcode & 0xfe) == 0xaa))
+		if (plain && ((d->opcode & 0xfe) == 0xa4 || (d->opcode & 0xfe) == 0xaa))
 			return INSN_STORES_ANY;
-		return !one_byte && d->opcode == 0xf7 ? INSN_STORES_ANY : 0;
+		return !plain && d->opcode == 0xf7 ? INSN_STORES_ANY : 0;
 	}
-	if (one_byte)
+	if (plain)
 		return stores_one_byte(d);
 	return !d->vector && d->map == MAP_0F ? stores_two_byte(d) : INSN_STORES_ANY;
 }
@@ -659,10 +659,11 @@ static void classify_add(const struct decoder *d, struct insn *insn)
 	uint8_t op = d->reg & 7;
 	bool constant = d->opcode >= 0x80;
 
-	if (!d->rex_w || (d->opcode != 0x03 && d->mod != 3))
+	if (!d->rex_w || (d->mod != 3 && (d->opcode != 0x03 || d->segment || d->addrsize)))
 		return;
 	if (!constant) {
 		insn->kind = INSN_ADD;
+		insn->width = 8;
 		insn->dst = d->opcode == 0x03 ? d->reg : d->rm;
 		if (d->mod == 3)
 			insn->src = d->opcode == 0x03 ? d->rm : d->reg;

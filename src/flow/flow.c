@@ -37,7 +37,6 @@ struct flow_conn {
 	bool opened; /* EVENT_OPEN has been sent */
 	uint32_t tid;
 	char comm[EVENT_COMM_LEN];
-	uint64_t seen_ns; /* monotonic time of the last record */
 	struct stream stream[DIR_MAX];
 	struct flow_conn *prev, *next; /* in proc->conns */
 	UT_hash_handle hh;
@@ -275,7 +274,6 @@ static int on_data(struct flow *flow, struct flow_conn *conn, const struct rec_d
 	struct stream *s = &conn->stream[dir];
 	int r = 0;
 
-	conn->seen_ns = rec->h.time_ns;
 	switch (stream_look(s, rec->off, rec->lost)) {
 	case STREAM_WAIT:
 		return stream_keep(s, rec->off, rec->len, rec, size);

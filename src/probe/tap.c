@@ -21,7 +21,8 @@ struct tap {
 	enum tap_sockets sockets;
 	tap_record_fn fn;
 	void *arg;
-	size_t taken; /* records in this tap_consume() */
+	size_t taken;	       /* records in this tap_consume() */
+	uint32_t record_sites; /* places taken in the map sites */
 };
 
 static int on_record(void *ctx, void *data, size_t len)
@@ -47,6 +48,7 @@ static void configure(struct tap *tap, const struct tap_config *config)
 		probe_multi_prepare(skel->progs.call_enter);
 		probe_multi_prepare(skel->progs.call_return);
 		probe_multi_prepare(skel->progs.handle_free);
+		probe_multi_prepare(skel->progs.record_move);
 	}
 }
 
@@ -140,6 +142,34 @@ enum tap_sockets tap_sockets(const struct tap *tap)
 	return tap->sockets;
 }
 
+void tap_early_thread(struct tap *tap, pid_t tid)
+{
+	struct thread thread = { .early = 1 };
+	uint32_t key = (uint32_t)tid;
+
+	(void)bpf_map__update_elem(tap->skel->maps.threads, &key, sizeof(key), &thread,
+				   sizeof(thread), BPF_NOEXIST);
+}
+
+/* A record site is more than a cookie can hold: that becomes its place in a map. */
+static int record_cookie(struct tap *tap, const struct tap_site *site, uint64_t *ret_cookie)
+{
+	struct record_site record = site->record;
+	uint32_t key = tap->record_sites;
+	int r;
+
+	if (key == RECORD_SITES_MAX)
+		return -E2BIG;
+	record.cookie = site->cookie;
+	r = bpf_map__update_elem(tap->skel->maps.sites, &key, sizeof(key), &record, sizeof(record),
+				 BPF_ANY);
+	if (r)
+		return r;
+	tap->record_sites++;
+	*ret_cookie = key;
+	return 0;
+}
+
 static int attach_program(struct tap *tap, struct bpf_program *prog, bool retprobe, int fd,
 			  pid_t pid, const struct tap_site *sites, size_t count,
 			  enum tap_program which)
@@ -153,7 +183,14 @@ static int attach_program(struct tap *tap, struct bpf_program *prog, bool retpro
 		if (n == PROBE_SITES_MAX)
 			return -E2BIG;
 		offsets[n] = sites[i].offset;
-		cookies[n++] = sites[i].cookie;
+		cookies[n] = sites[i].cookie;
+		if (which == TAP_RECORD) {
+			int r = record_cookie(tap, &sites[i], &cookies[n]);
+
+			if (r)
+				return r;
+		}
+		n++;
 	}
 	if (!n)
 		return 0;
@@ -173,6 +210,9 @@ int tap_attach(struct tap *tap, int fd, pid_t pid, const struct tap_site *sites,
 	if (!r)
 		r = attach_program(tap, tap->skel->progs.handle_free, false, fd, pid, sites, count,
 				   TAP_FREE);
+	if (!r)
+		r = attach_program(tap, tap->skel->progs.record_move, false, fd, pid, sites, count,
+				   TAP_RECORD);
 	if (!r)
 		r = attach_program(tap, tap->skel->progs.call_enter, false, fd, pid, sites, count,
 				   TAP_CALL);

@@ -35,15 +35,17 @@ void tap_free(struct tap *tap);
 int tap_filter(struct tap *tap, enum filter_kind kind, uint64_t a, uint64_t b);
 
 enum tap_program {
-	TAP_CALL, /* entry and return of a function that moves plaintext */
-	TAP_FREE, /* entry of a function that ends a connection */
+	TAP_CALL,   /* entry and return of a function that moves plaintext */
+	TAP_FREE,   /* entry of a function that ends a connection */
+	TAP_RECORD, /* an instruction that copies a decrypted record */
 	TAP_PROGRAM_MAX,
 };
 
 struct tap_site {
 	enum tap_program program;
-	uint64_t offset; /* in the file */
-	uint64_t cookie; /* COOKIE_... */
+	uint64_t offset;	   /* in the file */
+	uint64_t cookie;	   /* COOKIE_... */
+	struct record_site record; /* TAP_RECORD, but for its cookie */
 };
 
 /*
@@ -52,6 +54,12 @@ struct tap_site {
  * Negative errno of the kernel: -ESRCH no such process, -EPERM, ...
  */
 int tap_attach(struct tap *tap, int fd, pid_t pid, const struct tap_site *sites, size_t count);
+
+/*
+ * A thread that may be inside a TLS call now: the first socket that it uses before it makes
+ * another call is that call's. Before tap_attach().
+ */
+void tap_early_thread(struct tap *tap, pid_t tid);
 
 /* Starts the tracepoints: before tap_attach(), so that no call goes without its socket. */
 int tap_start(struct tap *tap);

@@ -12,14 +12,14 @@
 
 #include "util/options.h"
 
-int procfs_each(procfs_pid_fn fn, void *arg)
+static int each_number(const char *path, procfs_pid_fn fn, void *arg)
 {
-	DIR *dir = opendir("/proc");
+	DIR *dir = opendir(path);
 	struct dirent *entry;
 	int r = 0;
 
 	if (!dir)
-		return -errno;
+		return errno == ENOENT ? -ESRCH : -errno;
 	while (!r && (entry = readdir(dir))) {
 		uint64_t pid;
 
@@ -28,6 +28,19 @@ int procfs_each(procfs_pid_fn fn, void *arg)
 	}
 	closedir(dir);
 	return r;
+}
+
+int procfs_each(procfs_pid_fn fn, void *arg)
+{
+	return each_number("/proc", fn, arg);
+}
+
+int procfs_threads(pid_t pid, procfs_pid_fn fn, void *arg)
+{
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/%d/task", pid);
+	return each_number(path, fn, arg);
 }
 
 pid_t procfs_parent(pid_t pid)
@@ -61,8 +74,9 @@ bool procfs_map_parse(char *line, struct procfs_map *ret_map)
 		return false;
 	if (perms[2] != 'x' || !map.inode || line[path] != '/')
 		return false;
+	line += path;
 	line[strcspn(line, "\n")] = '\0';
-	map.path = line + path;
+	map.path = line;
 	*ret_map = map;
 	return true;
 }

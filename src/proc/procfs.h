@@ -12,6 +12,9 @@
 typedef int (*procfs_pid_fn)(void *arg, pid_t pid);
 int procfs_each(procfs_pid_fn fn, void *arg);
 
+/* Calls fn for each thread of a process, as procfs_each(). -ESRCH. */
+int procfs_threads(pid_t pid, procfs_pid_fn fn, void *arg);
+
 /* Parent of a process; 0 when it has none or is gone. */
 pid_t procfs_parent(pid_t pid);
 

@@ -63,7 +63,7 @@ struct tls_site {
 	 */
 	struct place handle; /* 8 bytes */
 	struct place type;
-	struct place peek;
+	struct place peek; /* 4 bytes */
 };
 
 struct tls_sites {

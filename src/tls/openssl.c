@@ -432,7 +432,7 @@ static bool records_list(const struct image *image, uint64_t vaddr, struct copie
 		const struct place *arg = ret_copies->copy[i].arg;
 
 		if (arg[RECORD_HANDLE].width != 8 || !arg[RECORD_TYPE].width ||
-		    !arg[RECORD_PEEK].width)
+		    arg[RECORD_PEEK].width < 4)
 			return false;
 	}
 	return true;

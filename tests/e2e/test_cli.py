@@ -261,7 +261,7 @@ class Output(Cli):
         errors = process.stderr.read().decode()
         self.assertIn(code, (0, 1), errors)
         self.assertNotIn("Traceback", errors)
-        self.assertLessEqual(len(errors.splitlines()), 3, errors)
+        self.assertLessEqual(len(errors.splitlines()), 4, errors)
 
     def test_text(self):
         process = self.text_tap()

@@ -735,6 +735,7 @@ static void state_unknown(void **state)
 static void state_of_an_ended_one(void **state)
 {
 	struct rig *rig = *state;
+	struct rec_state rec = { .handle = HANDLE(2), .off = { 0, 3 } };
 
 	assert_int_equal(put_conn(rig, PID, 1, 0), 0);
 	assert_int_equal(put_text(rig, 1, ABI_OUT, 0, 0, "abc"), 0);
@@ -743,8 +744,9 @@ static void state_of_an_ended_one(void **state)
 	assert_int_equal(put_state(rig, REC_STATE, PID, 1, 0, 3), 0);
 	expect(rig, "");
 	/* Its handle has a new connection by now. */
-	kernel_has(rig, 0, PID, 1, 0, 9);
-	assert_int_equal(put_state(rig, REC_STATE, PID, 2, 0, 3), 0);
+	kernel_has(rig, 0, PID, 2, 0, 9);
+	rec.h = head(rig, REC_STATE, PID, 1);
+	assert_int_equal(feed(rig, &rec, sizeof(rec)), 0);
 	expect(rig, "");
 	assert_int_equal(flow_stats(rig->flow)->connections, 1);
 }
@@ -916,7 +918,7 @@ static void errors_come_back(void **state)
 
 	(void)state;
 	do {
-		struct rig *rig;
+		struct rig *rig = NULL;
 
 		assert_int_equal(setup((void **)&rig), 0);
 		rig->fail_at = ++fail_at;

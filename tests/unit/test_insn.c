@@ -192,6 +192,81 @@ static void test_moves(void **state)
 	assert_int_equal(insn.dst, 12);
 }
 
+static void test_accesses(void **state)
+{
+	struct insn insn;
+
+	(void)state;
+	DECODE("\x48\x8b\x44\x24\x10", &insn); /* mov 0x10(%rsp),%rax */
+	assert_int_equal(insn.kind, INSN_LOAD);
+	assert_int_equal(insn.width, 8);
+	assert_int_equal(insn.dst, RAX);
+	assert_int_equal(insn.base, RSP);
+	assert_int_equal(insn.disp, 0x10);
+	assert_int_equal(insn.stores, 0);
+	DECODE("\x44\x89\x0c\x24", &insn); /* mov %r9d,(%rsp) */
+	assert_int_equal(insn.kind, INSN_STORE);
+	assert_int_equal(insn.width, 4);
+	assert_int_equal(insn.src, 9);
+	assert_int_equal(insn.stores, 4);
+	DECODE("\x40\x88\x74\x24\x0f", &insn); /* mov %sil,0xf(%rsp) */
+	assert_int_equal(insn.kind, INSN_STORE);
+	assert_int_equal(insn.width, 1);
+	assert_int_equal(insn.src, RSI);
+	DECODE("\x88\x74\x24\x0f", &insn); /* mov %dh,0xf(%rsp) */
+	assert_int_equal(insn.kind, INSN_OTHER);
+	assert_int_equal(insn.stores, 1);
+	DECODE("\x64\x48\x8b\x04\x25\x28\x00\x00\x00", &insn); /* mov %fs:0x28,%rax */
+	assert_int_equal(insn.kind, INSN_OTHER);
+	DECODE("\x83\x7c\x24\x04\x17", &insn); /* cmpl $0x17,4(%rsp) */
+	assert_int_equal(insn.stores, 0);
+	DECODE("\x48\xc7\x04\x24\x00\x00\x00\x00", &insn); /* movq $0,(%rsp) */
+	assert_int_equal(insn.stores, 8);
+	DECODE("\x0f\x11\x04\x24", &insn); /* movups %xmm0,(%rsp) */
+	assert_int_equal(insn.stores, 16);
+	DECODE("\x0f\x10\x04\x24", &insn); /* movups (%rsp),%xmm0 */
+	assert_int_equal(insn.stores, 0);
+	DECODE("\xdd\x34\x24", &insn); /* fnsave (%rsp) */
+	assert_int_equal(insn.stores, INSN_STORES_ANY);
+	DECODE("\xf3\xa4", &insn); /* rep movsb */
+	assert_int_equal(insn.stores, INSN_STORES_ANY);
+	assert_false(insn.memory);
+}
+
+static void test_sums(void **state)
+{
+	struct insn insn;
+
+	(void)state;
+	DECODE("\x48\x83\xec\x18", &insn); /* sub $0x18,%rsp */
+	assert_int_equal(insn.kind, INSN_LEA);
+	assert_int_equal(insn.dst, RSP);
+	assert_int_equal(insn.src, RSP);
+	assert_int_equal(insn.disp, -0x18);
+	DECODE("\x48\x81\xc4\x00\x01\x00\x00", &insn); /* add $0x100,%rsp */
+	assert_int_equal(insn.disp, 0x100);
+	DECODE("\x48\x83\xe4\xf0", &insn); /* and $-16,%rsp */
+	assert_int_equal(insn.kind, INSN_OTHER);
+	assert_int_equal(insn.writes, BIT(RSP));
+	DECODE("\x83\xc7\x01", &insn); /* add $1,%edi */
+	assert_int_equal(insn.kind, INSN_OTHER);
+	DECODE("\x48\x01\xc3", &insn); /* add %rax,%rbx */
+	assert_int_equal(insn.kind, INSN_ADD);
+	assert_int_equal(insn.dst, RBX);
+	assert_int_equal(insn.src, RAX);
+	DECODE("\x48\x03\x5f\x08", &insn); /* add 8(%rdi),%rbx */
+	assert_int_equal(insn.kind, INSN_ADD);
+	assert_int_equal(insn.dst, RBX);
+	assert_int_equal(insn.src, INSN_REG_NONE);
+	DECODE("\xff\x73\x08", &insn); /* push 8(%rbx) */
+	assert_int_equal(insn.kind, INSN_PUSH);
+	assert_int_equal(insn.src, INSN_REG_NONE);
+	DECODE("\x6a\x00", &insn);
+	assert_int_equal(insn.kind, INSN_PUSH);
+	DECODE("\x9c", &insn); /* pushf */
+	assert_int_equal(insn.writes, BIT(RSP));
+}
+
 static void test_writes(void **state)
 {
 	struct insn insn;
@@ -276,9 +351,10 @@ static void test_invalid(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_lengths), cmocka_unit_test(test_branches),
-		cmocka_unit_test(test_moves),	cmocka_unit_test(test_writes),
-		cmocka_unit_test(test_nops),	cmocka_unit_test(test_invalid),
+		cmocka_unit_test(test_lengths),	 cmocka_unit_test(test_branches),
+		cmocka_unit_test(test_moves),	 cmocka_unit_test(test_writes),
+		cmocka_unit_test(test_accesses), cmocka_unit_test(test_sums),
+		cmocka_unit_test(test_nops),	 cmocka_unit_test(test_invalid),
 	};
 
 	return cmocka_run_group_tests_name("insn", tests, NULL, NULL);

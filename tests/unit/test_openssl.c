@@ -7,7 +7,7 @@
 /* cmocka.h needs the headers above. */
 #include <cmocka.h>
 
-#include "elf_build.h"
+#include "elf_flow.h"
 #include "tls/library.h"
 
 #define CODE(f, bytes) elf_code(f, bytes, sizeof(bytes) - 1)
@@ -17,6 +17,12 @@
 #define WRITE_INTERNAL 720
 #define PEEK_INTERNAL  740
 #define QUIC_READ      760
+/* ssl_read_bytes and two more methods, memcpy, its pointer, and the table of methods. */
+#define READ_BYTES  800
+#define WRITE_BYTES 860
+#define COPY_STUB   900
+#define GOT	    920
+#define METHODS	    4096
 
 /* Calls with a local variable for the number of bytes, in rcx or r8. */
 static void add_plain(struct elf_file *f, const char *name, size_t internal, bool in_r8)
@@ -286,6 +292,106 @@ static void test_other_files(void **state)
 	assert_true(missing(&sites, "SSL_write_ex2"));
 }
 
+/* Copies to its argument 3; without peek in the frame it is some other function. */
+static void add_read_bytes(struct elf_file *f, size_t pos, bool peek)
+{
+	size_t len = f->text_len;
+
+	f->text_len = pos;
+	CODE(f, "\x53\x48\x83\xec\x10\x48\x89\xfb"); /* push %rbx; sub $0x10,%rsp; mov %rdi,%rbx */
+	CODE(f, "\x40\x88\x74\x24\x0f");	     /* mov %sil,0xf(%rsp) */
+	if (peek)
+		CODE(f, "\x44\x89\x4c\x24\x08"); /* mov %r9d,8(%rsp) */
+	CODE(f, "\x48\x89\xcf\x48\x89\xd6");	 /* mov %rcx,%rdi; mov %rdx,%rsi */
+	elf_branch(f, CALL, COPY_STUB);
+	CODE(f, "\x8b\x44\x24\x08\x8a\x4c\x24\x0f"); /* mov 8(%rsp),%eax; mov 0xf(%rsp),%cl */
+	CODE(f, "\x48\x83\xc4\x10\x5b\xc3");	     /* add $0x10,%rsp; pop %rbx; ret */
+	f->text_len = len;
+}
+
+static void build_methods(struct elf_file *f)
+{
+	static const size_t starts[] = { READ_BYTES, WRITE_BYTES, COPY_STUB, GOT };
+	uint64_t table = elf_vaddr(METHODS);
+	int32_t distance;
+	size_t pos;
+
+	elf_init(f, EM_X86_64);
+	build_reads(f);
+	build_writes(f);
+	pos = CODE(f, "\xf3\x0f\x1e\xfa\x48\x8d\x05\0\0\0\0\xc3"); /* endbr64; lea; ret */
+	distance = (int32_t)(METHODS - (pos + 11));
+	memcpy(f->text + pos + 7, &distance, sizeof(distance));
+	elf_symbol(f, SECTION_DYNSYM, "TLS_method", pos, 12);
+	add_rest(f);
+	elf_unwind(f, starts, 4);
+	elf_stub(f, COPY_STUB, GOT, "memcpy");
+	elf_rela(f, table + 0x10, R_X86_64_RELATIVE, 0, elf_vaddr(WRITE_INTERNAL));
+	elf_rela(f, table + 0x68, R_X86_64_RELATIVE, 0, elf_vaddr(READ_BYTES));
+	elf_rela(f, table + 0x70, R_X86_64_RELATIVE, 0, elf_vaddr(WRITE_BYTES));
+	elf_rela(f, table + 0x78, R_X86_64_RELATIVE, 0, elf_vaddr(READ_BYTES));
+	add_read_bytes(f, READ_BYTES, true);
+}
+
+static void test_records(void **state)
+{
+	struct tls_sites sites;
+	const struct tls_site *record = &sites.record[0];
+	struct elf_file f;
+
+	(void)state;
+	build_methods(&f);
+	assert_int_equal(resolve(&f, &sites), 0);
+	assert_true(sites.internal);
+	assert_int_equal(sites.count, 4);
+	assert_int_equal(sites.record_count, 1);
+	assert_int_equal(record->recipe->role, ROLE_RECORD);
+	assert_int_equal(record->recipe->dir, DIR_IN);
+	assert_int_equal(record->rung, RUNG_CODE);
+	assert_int_equal(record->offset, elf_offset(READ_BYTES + 24));
+	assert_int_equal(f.text[READ_BYTES + 24], CALL);
+	assert_int_equal(record->handle.reg, 3);
+	assert_int_equal(record->handle.width, 8);
+	assert_int_equal(record->type.reg, PLACE_STACK);
+	assert_int_equal(record->type.disp, 0xf);
+	assert_int_equal(record->type.width, 1);
+	assert_int_equal(record->peek.reg, PLACE_STACK);
+	assert_int_equal(record->peek.disp, 8);
+	assert_int_equal(record->peek.width, 4);
+}
+
+/* Each leaves no site; all else stays. */
+static void test_no_records(void **state)
+{
+	struct tls_sites sites;
+	struct elf_file f;
+	int i;
+
+	(void)state;
+	for (i = 0; i < 5; i++) {
+		build_methods(&f);
+		if (i == 0) /* two methods fit */
+			add_read_bytes(&f, WRITE_BYTES, true);
+		else if (i == 1) /* an argument's place is not known */
+			add_read_bytes(&f, READ_BYTES, false);
+		else if (i == 2) /* the method is not in the table */
+			f.shdr[SECTION_SYMTAB].sh_size = 2 * sizeof(Elf64_Rela);
+		else if (i == 3) /* another function than memcpy */
+			memcpy(f.strings + f.dynsym[f.dynsym_count - 1].st_name, "strcpy", 6);
+		else /* where functions end is not known */
+			f.ehdr.e_phnum = 1;
+		assert_int_equal(resolve(&f, &sites), 0);
+		assert_int_equal(sites.record_count, 0);
+		assert_true(sites.internal);
+		assert_int_equal(sites.count, 4);
+	}
+	/* A second function that does not fit is none of our business. */
+	build_methods(&f);
+	add_read_bytes(&f, WRITE_BYTES, false);
+	assert_int_equal(resolve(&f, &sites), 0);
+	assert_int_equal(sites.record_count, 1);
+}
+
 static void test_soname(void **state)
 {
 	(void)state;
@@ -303,6 +409,7 @@ static void test_system_library(void **state)
 	struct tls_sites sites;
 	const struct tls_library *library;
 	struct image *image;
+	size_t i;
 
 	(void)state;
 	if (image_open("/usr/lib/x86_64-linux-gnu/libssl.so.3", &image))
@@ -317,6 +424,12 @@ static void test_system_library(void **state)
 	assert_non_null(site(&sites, "SSL_sendfile"));
 	assert_non_null(site(&sites, "SSL_free"));
 	assert_non_null(site(&sites, "SSL_clear"));
+	for (i = 0; i < sites.record_count; i++) {
+		assert_int_equal(sites.record[i].recipe->role, ROLE_RECORD);
+		assert_int_equal(sites.record[i].handle.width, 8);
+		assert_in_range(sites.record[i].type.width, 1, 4);
+		assert_in_range(sites.record[i].peek.width, 1, 4);
+	}
 }
 
 int main(void)
@@ -326,6 +439,7 @@ int main(void)
 		cmocka_unit_test(test_inlined),	       cmocka_unit_test(test_symbol),
 		cmocka_unit_test(test_doubt),	       cmocka_unit_test(test_stub),
 		cmocka_unit_test(test_other_files),    cmocka_unit_test(test_soname),
+		cmocka_unit_test(test_records),	       cmocka_unit_test(test_no_records),
 		cmocka_unit_test(test_system_library),
 	};
 

@@ -160,11 +160,11 @@ static void bad_lines(void **state)
 
 	(void)state;
 	PARSE(&p, "curl");
-	assert_refused(&p, "'curl' is not an option");
+	assert_refused(&p, "'curl' is not an option; a command goes behind --");
 	PARSE(&p, "-");
-	assert_refused(&p, "'-' is not an option");
+	assert_refused(&p, "'-' is not an option; a command goes behind --");
 	PARSE(&p, "");
-	assert_refused(&p, "'' is not an option");
+	assert_refused(&p, "'' is not an option; a command goes behind --");
 	PARSE(&p, "--fla");
 	assert_refused(&p, "there is no option --fla");
 	PARSE(&p, "--flags");
