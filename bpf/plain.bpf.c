@@ -760,20 +760,13 @@ int socket_receive(struct bpf_raw_tracepoint_args *ctx)
  * "Must have" counts 256 bytes of TLS overhead a send and 16 KiB of handshake for the call, more
  * than any record has, so what is reported has been sent even if the call fails in the end.
  */
-SEC("raw_tp/sock_send_length")
-int socket_send(struct bpf_raw_tracepoint_args *ctx)
+__noinline int write_pace(struct thread *t, __u64 sent)
 {
-	struct thread *t = thread_find();
 	struct frame *f = frame_top(t);
-	__s64 used, sent = (__s32)ctx->args[1];
 	struct conn *c;
+	__s64 used;
 
-	if (!f)
-		return 0;
-	if (!f->addr.family)
-		addr_fill(&f->addr, (void *)ctx->args[0]);
-	if (sent <= 0 || !(f->cookie & COOKIE_DIR_OUT) || (f->cookie & COOKIE_SENDFILE) ||
-	    f->num < 16 * ABI_CHUNK)
+	if (!t || !f)
 		return 0;
 	c = conn_of(t, f->handle, f->cookie, &f->addr);
 	if (!c)
@@ -789,6 +782,23 @@ int socket_send(struct bpf_raw_tracepoint_args *ctx)
 	t->dir = ABI_OUT;
 	transfer(t, c, f->buf + c->ahead, used);
 	c->ahead += used;
+	return 0;
+}
+
+SEC("raw_tp/sock_send_length")
+int socket_send(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct thread *t = thread_find();
+	struct frame *f = frame_top(t);
+	__s32 sent = ctx->args[1];
+
+	if (!f)
+		return 0;
+	if (!f->addr.family)
+		addr_fill(&f->addr, (void *)ctx->args[0]);
+	if (sent > 0 && (f->cookie & COOKIE_DIR_OUT) && !(f->cookie & COOKIE_SENDFILE) &&
+	    f->num >= 16 * ABI_CHUNK)
+		write_pace(t, sent);
 	return 0;
 }
 

@@ -36,6 +36,8 @@ struct pump {
 	bool interrupted;   /* once: the next one leaves at once */
 	uint64_t settle_ns; /* when the accounts were looked at last */
 	uint64_t lost_bytes, settled_bytes, lost_notes;
+	struct rec_state *notes; /* on their way to the queue */
+	size_t note_count;
 };
 
 static int put(void *arg, const void *data, size_t len)
@@ -129,10 +131,15 @@ static void wait_for(struct pump *p, int timeout_ms)
 		dispatch(p, events[i].data.fd);
 }
 
-static int put_state(void *arg, const struct conn_key *key, const struct conn *conn, uint16_t type)
+/* Keeps what the kernel's maps say until the ring has been emptied up to that moment. */
+static int note(struct pump *p, uint16_t type, const struct conn_key *key, const struct conn *conn)
 {
-	struct pump *p = arg;
-	struct rec_state rec = {
+	struct rec_state *notes = reallocarray(p->notes, p->note_count + 1, sizeof(*notes));
+
+	if (!notes)
+		return -ENOMEM;
+	p->notes = notes;
+	notes[p->note_count++] = (struct rec_state) {
 		.h = { .type = type,
 		       .pid = key->tgid,
 		       .tid = key->tgid,
@@ -141,40 +148,45 @@ static int put_state(void *arg, const struct conn_key *key, const struct conn *c
 		.handle = key->handle,
 		.off = { conn->off[0], conn->off[1] },
 	};
-
-	/* At the end there is always somebody who makes room. */
-	while (queue_put(p->c->queue, &rec, sizeof(rec)) == -ENOBUFS)
-		wait_for(p, BUSY_MS);
 	return 0;
+}
+
+static int note_final(void *arg, const struct conn_key *key, const struct conn *conn)
+{
+	return note(arg, REC_STATE, key, conn);
 }
 
 /* Only what no program is working on: its bytes are in the ring, or never will be. */
-static int put_settled(void *arg, const struct conn_key *key, const struct conn *conn)
+static int note_settled(void *arg, const struct conn_key *key, const struct conn *conn)
 {
 	if (conn->off[0] != conn->done[0] || conn->off[1] != conn->done[1])
 		return 0;
-	return put_state(arg, key, conn, REC_STATE);
+	return note(arg, REC_STATE, key, conn);
 }
 
-static int put_final(void *arg, const struct conn_key *key, const struct conn *conn)
+static int note_closed(void *arg, const struct conn_key *key, const struct conn *conn)
 {
-	return put_state(arg, key, conn, REC_STATE);
+	return note(arg, REC_CLOSE, key, conn);
 }
 
-static int put_closed(void *arg, const struct conn_key *key, const struct conn *conn)
+static int note_exited(void *arg, const struct conn_key *key, const struct conn *conn)
 {
-	return put_state(arg, key, conn, REC_CLOSE);
+	if (!kill((pid_t)key->tgid, 0) || errno != ESRCH)
+		return 0;
+	return note(arg, REC_EXIT, key, conn);
 }
 
-static int put_exited(void *arg, const struct conn_key *key, const struct conn *conn)
+/* After a look into the ring that was not cut short, so that nothing of before comes later. */
+static void notes_send(struct pump *p)
 {
-	struct pump *p = arg;
-	struct rec rec = { .type = REC_EXIT, .pid = key->tgid, .time_ns = clock_now() };
-
-	(void)conn;
-	if (kill((pid_t)key->tgid, 0) && errno == ESRCH)
-		(void)queue_put(p->c->queue, &rec, sizeof(rec));
-	return 0;
+	for (size_t i = 0; i < p->note_count; i++) {
+		while (queue_put(p->c->queue, &p->notes[i], sizeof(p->notes[i])) == -ENOBUFS)
+			wait_for(p, BUSY_MS);
+	}
+	queue_publish(p->c->queue);
+	free(p->notes);
+	p->notes = NULL;
+	p->note_count = 0;
 }
 
 /*
@@ -184,26 +196,29 @@ static int put_exited(void *arg, const struct conn_key *key, const struct conn *
  */
 static void settle(struct pump *p)
 {
-	uint64_t now = clock_now(), lost, notes;
+	uint64_t now = clock_now(), lost, lost_notes;
 
 	if (now < p->settle_ns + SETTLE_NS)
 		return;
 	p->settle_ns = now;
 	lost = tap_counter(p->c->tap, CNT_LOST_BYTES);
-	notes = tap_counter(p->c->tap, CNT_LOST_NOTES);
+	lost_notes = tap_counter(p->c->tap, CNT_LOST_NOTES);
 	if (lost == p->lost_bytes && lost != p->settled_bytes) {
-		(void)consume(p);
-		(void)tap_conns_each(p->c->tap, put_settled, p);
-		(void)tap_conns_each(p->c->tap, put_exited, p);
+		(void)tap_conns_each(p->c->tap, note_settled, p);
+		(void)tap_conns_each(p->c->tap, note_exited, p);
 		p->settled_bytes = lost;
 	}
 	p->lost_bytes = lost;
-	if (notes != p->lost_notes) {
-		(void)tap_orphans_take(p->c->tap, put_closed, p);
-		(void)tap_conns_each(p->c->tap, put_exited, p);
-		p->lost_notes = notes;
+	if (lost_notes != p->lost_notes) {
+		(void)tap_orphans_take(p->c->tap, note_closed, p);
+		(void)tap_conns_each(p->c->tap, note_exited, p);
+		p->lost_notes = lost_notes;
 	}
-	queue_publish(p->c->queue);
+	if (!p->note_count)
+		return;
+	(void)consume(p);
+	if (queue_has_room(p->c->queue, RECORD_SPACE))
+		notes_send(p);
 }
 
 /* How long to wait: not beyond the end of the run. */
@@ -261,8 +276,9 @@ static void finish(struct pump *p)
 
 	tap_detach(tap);
 	drain(p);
-	(void)tap_orphans_take(tap, put_closed, p);
-	(void)tap_conns_each(tap, put_final, p);
+	(void)tap_orphans_take(tap, note_closed, p);
+	(void)tap_conns_each(tap, note_final, p);
+	notes_send(p);
 	output_missing(p->c->output, tap_counter(tap, CNT_UNTRACKED_CALLS),
 		       tap_counter(tap, CNT_UNTRACKED_BYTES), tap_counter(tap, CNT_MISSED_CALLS));
 	queue_close(p->c->queue);

@@ -36,10 +36,10 @@ static const struct {
 	const char *name;
 	unsigned int insns;
 } today[] = {
-	{ "call_enter", 514 },	   { "call_return", 116881 }, { "handle_free", 95 },
-	{ "socket_send", 116285 }, { "socket_receive", 104 }, { "socket_adjust", 104 },
+	{ "call_enter", 520 },	   { "call_return", 117010 }, { "handle_free", 95 },
+	{ "socket_send", 116318 }, { "socket_receive", 195 }, { "socket_adjust", 195 },
 	{ "process_exit", 113 },   { "process_exec", 80 },    { "process_fork", 59 },
-	{ "record_move", 1 },
+	{ "record_move", 116526 },
 };
 
 #define PROGRAMS (sizeof(today) / sizeof(today[0]))
@@ -129,33 +129,45 @@ static void table_is_complete(void **state)
 	assert_int_equal(count, PROGRAMS);
 }
 
-/* "stack depth 40+16+0": a figure for each function. */
+/* "stack depth 40+16+0": a figure for each function. Returns the largest. */
+static unsigned long deepest(const char *figures)
+{
+	unsigned long max = 0;
+	char *end;
+
+	for (;; figures = end + 1) {
+		unsigned long depth = strtoul(figures, &end, 10);
+
+		assert_true(end > figures);
+		if (depth > max)
+			max = depth;
+		if (*end != '+')
+			return max;
+	}
+}
+
 static void stack_is_small(void **state)
 {
+	bool good = true;
+
 	(void)state;
 	assert_int_equal(load_result, 0);
 	for (size_t i = 0; i < PROGRAMS; i++) {
 		const char *at = log_value(i, "stack depth ");
-		unsigned int functions = 0;
-		char *end;
+		unsigned long max = deepest(at);
 
-		print_message("# %s: stack %.*s\n", today[i].name, (int)strcspn(at, " \n"), at);
-		do {
-			unsigned long depth = strtoul(at, &end, 10);
-
-			assert_true(end > at);
-			if (depth > STACK_MAX)
-				fail_msg("%s: %lu bytes of stack in function %u", today[i].name,
-					 depth, functions);
-			functions++;
-			at = end + 1;
-		} while (*end == '+');
+		print_message("# %s: stack %.*s%s\n", today[i].name, (int)strcspn(at, " \n"), at,
+			      max > STACK_MAX ? ", too much" : "");
+		good &= max <= STACK_MAX;
 	}
+	assert_true(good);
 }
 
 /* "processed 1234 insns (limit ...". */
 static void little_to_verify(void **state)
 {
+	bool good = true;
+
 	(void)state;
 	assert_int_equal(load_result, 0);
 	for (size_t i = 0; i < PROGRAMS; i++) {
@@ -163,8 +175,9 @@ static void little_to_verify(void **state)
 
 		print_message("# %s: %lu instructions verified, limit %u\n", today[i].name, insns,
 			      2 * today[i].insns);
-		assert_in_range(insns, 1, 2 * today[i].insns);
+		good &= insns > 0 && insns <= 2 * today[i].insns;
 	}
+	assert_true(good);
 }
 
 int main(void)

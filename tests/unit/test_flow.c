@@ -849,9 +849,9 @@ static void assert_refused_when_cut(struct rig *rig, const void *rec, size_t len
 static void garbage(void **state)
 {
 	struct rig *rig = *state;
-	struct {
+	union {
 		struct rec_data rec;
-		char bytes[8];
+		char bytes[sizeof(struct rec_data) + 8];
 	} data = { .rec = { .h = head(rig, REC_DATA, PID, 1), .len = 8 } };
 	struct rec_proc proc = { .h = head(rig, REC_PROC, PID, 0) };
 	struct rec_conn conn = { .h = head(rig, REC_CONN, PID, 1), .handle = HANDLE(1) };
@@ -900,11 +900,12 @@ static void garbage(void **state)
 static void room_behind_the_bytes(void **state)
 {
 	struct rig *rig = *state;
-	struct {
+	union {
 		struct rec_data rec;
-		char bytes[16];
-	} data = { .rec = { .h = head(rig, REC_DATA, PID, 1), .len = 3 }, .bytes = "abcSECRET" };
+		char bytes[sizeof(struct rec_data) + 16];
+	} data = { .rec = { .h = head(rig, REC_DATA, PID, 1), .len = 3 } };
 
+	memcpy(data.bytes + sizeof(data.rec), "abcSECRET", 10);
 	assert_int_equal(put_conn(rig, PID, 1, 0), 0);
 	assert_int_equal(feed(rig, &data, sizeof(data)), 0);
 	expect(rig, "open 1 pid 100 /lib/first\ndata 1 in 0 abc\n");
