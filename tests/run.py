@@ -10,6 +10,7 @@ import glob
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -266,6 +267,8 @@ def main():
     parser.add_argument("--fast", action="store_true",
                         help="no further builds (sanitizers, clang, fuzzers), no test_volume")
     args = parser.parse_args()
+    # A shell starts background jobs with SIGINT ignored, and children would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     runner = Runner(args)
     begin = time.monotonic()
     runner.unit(args.build, "unit")

@@ -261,7 +261,8 @@ int options_parse(const struct option_def *defs, void *target, int argc, char **
 			return 0;
 		}
 		if (arg[0] != '-' || !arg[1]) {
-			snprintf(reterr, reterr_len, "'%s' is not an option; a command goes behind --", arg);
+			snprintf(reterr, reterr_len,
+				 "'%s' is not an option; a command goes behind --", arg);
 			return -EINVAL;
 		}
 		r = arg[1] == '-' ? parse_long(&p, arg + 2) : parse_short(&p, arg + 1);

@@ -850,8 +850,8 @@ static void garbage(void **state)
 {
 	struct rig *rig = *state;
 	union {
-		struct rec_data rec;
 		char bytes[sizeof(struct rec_data) + 8];
+		struct rec_data rec;
 	} data = { .rec = { .h = head(rig, REC_DATA, PID, 1), .len = 8 } };
 	struct rec_proc proc = { .h = head(rig, REC_PROC, PID, 0) };
 	struct rec_conn conn = { .h = head(rig, REC_CONN, PID, 1), .handle = HANDLE(1) };
@@ -901,8 +901,8 @@ static void room_behind_the_bytes(void **state)
 {
 	struct rig *rig = *state;
 	union {
-		struct rec_data rec;
 		char bytes[sizeof(struct rec_data) + 16];
+		struct rec_data rec;
 	} data = { .rec = { .h = head(rig, REC_DATA, PID, 1), .len = 3 } };
 
 	memcpy(data.bytes + sizeof(data.rec), "abcSECRET", 10);
