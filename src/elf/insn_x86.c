@@ -8,206 +8,11 @@
 
 #include <errno.h>
 
-/* Attributes of an opcode. The low bits say which constant follows. */
-enum {
-	IMM_NONE,
-	IMM_8,
-	IMM_16,
-	IMM_24,	   /* enter: 16 and 8 bits */
-	IMM_Z,	   /* 16 bits after 0x66, else 32 */
-	IMM_V,	   /* as IMM_Z, 64 with REX.W */
-	IMM_32,	   /* always */
-	IMM_MOFFS, /* an address: 64 bits, 32 after 0x67 */
-	IMM_MASK = 7,
-	MODRM = 1 << 3,
-	BYTE = 1 << 4,	/* registers are 8 bits wide */
-	W_REG = 1 << 5, /* writes ModRM.reg */
-	W_RM = 1 << 6,	/* writes ModRM.rm if that is a register */
-	W_OP = 1 << 7,	/* writes the register in the opcode's low bits */
-	W_AX = 1 << 8,
-	W_CX = 1 << 9,
-	W_DX = 1 << 10,
-	W_SI = 1 << 11,
-	W_DI = 1 << 12,
-	W_ALL = 1 << 13, /* may write any register */
-	BAD = 1 << 14,
-	W_SP = 1 << 15,
-};
+#include "elf/opcodes_x86.h"
 
 enum { AX, CX, DX, BX, SP, BP, SI, DI, REGS = 16 };
 
 #define ALL_REGS ((1U << REGS) - 1)
-
-/* The eight opcodes of one arithmetic operation; compare writes no register. */
-#define ARITH(op)                                                                                 \
-	[(op)] = MODRM | BYTE | W_RM, [(op) + 1] = MODRM | W_RM,                                  \
-	[(op) + 2] = MODRM | BYTE | W_REG, [(op) + 3] = MODRM | W_REG, [(op) + 4] = IMM_8 | W_AX, \
-	[(op) + 5] = IMM_Z | W_AX, [(op) + 6 ...(op) + 7] = BAD
-
-static const uint16_t one_byte[256] = {
-	ARITH(0x00),
-	ARITH(0x08),
-	ARITH(0x10),
-	ARITH(0x18),
-	ARITH(0x20),
-	ARITH(0x28),
-	ARITH(0x30),
-	[0x38 ... 0x3b] = MODRM,
-	[0x3c] = IMM_8,
-	[0x3d] = IMM_Z,
-	[0x3e ... 0x4f] = BAD,
-	[0x58 ... 0x5f] = W_OP,
-	[0x60 ... 0x62] = BAD,
-	[0x63] = MODRM | W_REG,
-	[0x64 ... 0x67] = BAD,
-	[0x68] = IMM_Z,
-	[0x69] = MODRM | IMM_Z | W_REG,
-	[0x6a] = IMM_8,
-	[0x6b] = MODRM | IMM_8 | W_REG,
-	[0x6c ... 0x6d] = W_DI | W_CX,
-	[0x6e ... 0x6f] = W_SI | W_CX,
-	[0x70 ... 0x7f] = IMM_8,
-	[0x80] = MODRM | BYTE | IMM_8 | W_RM,
-	[0x81] = MODRM | IMM_Z | W_RM,
-	[0x82] = BAD,
-	[0x83] = MODRM | IMM_8 | W_RM,
-	[0x84 ... 0x85] = MODRM,
-	[0x86] = MODRM | BYTE | W_REG | W_RM,
-	[0x87] = MODRM | W_REG | W_RM,
-	[0x88] = MODRM | BYTE | W_RM,
-	[0x89] = MODRM | W_RM,
-	[0x8a] = MODRM | BYTE | W_REG,
-	[0x8b] = MODRM | W_REG,
-	[0x8c] = MODRM | W_RM,
-	[0x8d] = MODRM | W_REG,
-	[0x8e] = MODRM,
-	[0x8f] = MODRM | W_RM | W_SP,
-	[0x90 ... 0x97] = W_OP | W_AX,
-	[0x98] = W_AX,
-	[0x99] = W_DX,
-	[0x9a] = BAD,
-	[0x9c ... 0x9d] = W_SP,
-	[0x9f] = W_AX,
-	[0xa0 ... 0xa1] = IMM_MOFFS | W_AX,
-	[0xa2 ... 0xa3] = IMM_MOFFS,
-	[0xa4 ... 0xa7] = W_SI | W_DI | W_CX,
-	[0xa8] = IMM_8,
-	[0xa9] = IMM_Z,
-	[0xaa ... 0xab] = W_DI | W_CX,
-	[0xac ... 0xad] = W_AX | W_SI | W_CX,
-	[0xae ... 0xaf] = W_DI | W_CX,
-	[0xb0 ... 0xb7] = IMM_8 | BYTE | W_OP,
-	[0xb8 ... 0xbf] = IMM_V | W_OP,
-	[0xc0] = MODRM | BYTE | IMM_8 | W_RM,
-	[0xc1] = MODRM | IMM_8 | W_RM,
-	[0xc2] = IMM_16,
-	[0xc4 ... 0xc5] = BAD,
-	/* xbegin and xabort share the last two and write eax. */
-	[0xc6] = MODRM | BYTE | IMM_8 | W_RM | W_AX,
-	[0xc7] = MODRM | IMM_Z | W_RM | W_AX,
-	[0xc8] = IMM_24 | W_ALL,
-	[0xc9] = W_ALL,
-	[0xca] = IMM_16,
-	[0xcd] = IMM_8 | W_ALL,
-	[0xce] = BAD,
-	[0xd0] = MODRM | BYTE | W_RM,
-	[0xd1] = MODRM | W_RM,
-	[0xd2] = MODRM | BYTE | W_RM,
-	[0xd3] = MODRM | W_RM,
-	[0xd4 ... 0xd6] = BAD,
-	[0xd7] = W_AX,
-	[0xd8 ... 0xde] = MODRM,
-	[0xdf] = MODRM | W_AX,
-	[0xe0 ... 0xe3] = IMM_8 | W_CX,
-	[0xe4 ... 0xe5] = IMM_8 | W_AX,
-	[0xe6 ... 0xe7] = IMM_8,
-	[0xe8 ... 0xe9] = IMM_32,
-	[0xea] = BAD,
-	[0xeb] = IMM_8,
-	[0xec ... 0xed] = W_AX,
-	[0xf0] = BAD,
-	[0xf2 ... 0xf3] = BAD,
-	[0xf6] = MODRM | BYTE | W_RM | W_AX,
-	[0xf7] = MODRM | W_RM | W_AX | W_DX,
-	[0xfe] = MODRM | BYTE | W_RM,
-	[0xff] = MODRM | W_RM,
-};
-
-/* After 0x0f. */
-static const uint16_t two_byte[256] = {
-	[0x00] = MODRM | W_RM,
-	[0x01] = MODRM | W_ALL,
-	[0x02 ... 0x03] = MODRM | W_REG,
-	[0x04] = BAD,
-	[0x05] = W_ALL,
-	[0x0a] = BAD,
-	[0x0c] = BAD,
-	[0x0d] = MODRM,
-	[0x0f] = MODRM | IMM_8,
-	[0x10 ... 0x1d] = MODRM,
-	[0x1e] = MODRM | W_RM,
-	[0x1f] = MODRM,
-	[0x20 ... 0x21] = MODRM | W_RM,
-	[0x22 ... 0x23] = MODRM,
-	[0x24 ... 0x27] = BAD,
-	[0x28 ... 0x2b] = MODRM,
-	[0x2c ... 0x2d] = MODRM | W_REG,
-	[0x2e ... 0x2f] = MODRM,
-	[0x31 ... 0x33] = W_AX | W_DX,
-	[0x36 ... 0x3f] = BAD,
-	[0x40 ... 0x4f] = MODRM | W_REG,
-	[0x50] = MODRM | W_REG,
-	[0x51 ... 0x6f] = MODRM,
-	[0x70 ... 0x73] = MODRM | IMM_8,
-	[0x74 ... 0x76] = MODRM,
-	[0x78] = MODRM | W_RM,
-	[0x79] = MODRM,
-	[0x7a ... 0x7b] = BAD,
-	[0x7c ... 0x7d] = MODRM,
-	[0x7e] = MODRM | W_RM,
-	[0x7f] = MODRM,
-	[0x80 ... 0x8f] = IMM_32,
-	[0x90 ... 0x9f] = MODRM | BYTE | W_RM,
-	[0xa0 ... 0xa1] = W_SP,
-	[0xa2] = W_ALL,
-	[0xa3] = MODRM,
-	[0xa4] = MODRM | IMM_8 | W_RM,
-	[0xa5] = MODRM | W_RM,
-	[0xa8 ... 0xa9] = W_SP,
-	/* VIA PadLock; OpenSSL's assembly has it. */
-	[0xa6 ... 0xa7] = MODRM | W_ALL,
-	[0xaa] = BAD,
-	[0xab] = MODRM | W_RM,
-	[0xac] = MODRM | IMM_8 | W_RM,
-	[0xad] = MODRM | W_RM,
-	[0xae] = MODRM | W_RM,
-	[0xaf] = MODRM | W_REG,
-	[0xb0] = MODRM | BYTE | W_RM | W_AX,
-	[0xb1] = MODRM | W_RM | W_AX,
-	[0xb2] = MODRM | W_REG,
-	[0xb3] = MODRM | W_RM,
-	[0xb4 ... 0xb8] = MODRM | W_REG,
-	[0xb9] = MODRM,
-	[0xba] = MODRM | IMM_8 | W_RM,
-	[0xbb] = MODRM | W_RM,
-	[0xbc ... 0xbf] = MODRM | W_REG,
-	[0xc0] = MODRM | BYTE | W_REG | W_RM,
-	[0xc1] = MODRM | W_REG | W_RM,
-	[0xc2] = MODRM | IMM_8,
-	[0xc3] = MODRM,
-	[0xc4] = MODRM | IMM_8,
-	[0xc5] = MODRM | IMM_8 | W_REG,
-	[0xc6] = MODRM | IMM_8,
-	[0xc7] = MODRM | W_RM | W_AX | W_DX,
-	[0xc8 ... 0xcf] = W_OP,
-	[0xd0 ... 0xd6] = MODRM,
-	[0xd7] = MODRM | W_REG,
-	[0xd8 ... 0xff] = MODRM,
-};
-
-/* Of 0f 38 and 0f 3a, where no table is worth it: both operands may be registers. */
-#define MAP_0F38 (MODRM | W_REG | W_RM)
-#define MAP_0F3A (MODRM | IMM_8 | W_REG | W_RM | W_CX)
 
 enum map { MAP_ONE_BYTE, MAP_0F = 1, MAP_38 = 2, MAP_3A = 3 };
 
@@ -315,7 +120,9 @@ static uint16_t vector_imm(unsigned int map, uint8_t opcode)
 {
 	switch (map) {
 	case MAP_0F:
-		return (two_byte[opcode] & MODRM) ? (two_byte[opcode] & IMM_MASK) : IMM_NONE;
+		return (opcodes_x86_two_byte[opcode] & MODRM)
+			       ? (opcodes_x86_two_byte[opcode] & IMM_MASK)
+			       : IMM_NONE;
 	case MAP_3A:
 	case 8:
 		return IMM_8;
@@ -395,7 +202,7 @@ static int take_opcode(struct decoder *d)
 	if (is_vector(d))
 		return take_vector(d);
 	if (d->opcode != 0x0f) {
-		d->attr = one_byte[d->opcode];
+		d->attr = opcodes_x86_one_byte[d->opcode];
 		return 0;
 	}
 	d->map = MAP_0F;
@@ -412,7 +219,7 @@ static int take_opcode(struct decoder *d)
 		d->attr = MAP_0F3A;
 		return take_byte(d, &d->opcode);
 	default:
-		d->attr = two_byte[d->opcode];
+		d->attr = opcodes_x86_two_byte[d->opcode];
 		return 0;
 	}
 }
