@@ -19,7 +19,7 @@
 /* Path of an executable: components from the last one to the first, each ended by a NUL. */
 #define ABI_PATH_LEN  4096
 #define ABI_NAME_LEN  256
-#define ABI_PATH_DEEP 40
+#define ABI_PATH_DEEP 32
 
 enum abi_dir {
 	ABI_IN = 0,

@@ -45,9 +45,14 @@ struct qstr {
 	const unsigned char *name;
 };
 
+struct inode;
+struct super_block;
+
 struct dentry {
 	struct dentry *d_parent;
 	struct qstr d_name;
+	struct inode *d_inode;
+	struct super_block *d_sb;
 };
 
 struct vfsmount {

@@ -25,6 +25,8 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 const volatile __u32 cfg_self;	     /* own tgid */
 const volatile __u32 cfg_filters;    /* bit n: filter_kind n has entries */
 const volatile bool cfg_children;    /* forked processes join FILTER_PID */
+const volatile __u64 cfg_root_ino;   /* own root directory, where paths begin */
+const volatile __u32 cfg_root_dev;   /* its device, in the kernel's form */
 const volatile __u64 cfg_wake_bytes; /* backlog at which the reader is woken */
 
 /* The reader is waiting without a timeout worth mentioning: wake it for the next record. */
@@ -251,6 +253,13 @@ static __always_inline struct conn *conn_of(struct thread *t, __u64 handle, __u6
 	return c;
 }
 
+/* cleartap may itself run under another root: paths are as /proc shows them to it. */
+static __noinline bool is_own_root(struct dentry *dentry)
+{
+	return BPF_CORE_READ(dentry, d_inode, i_ino) == cfg_root_ino &&
+	       BPF_CORE_READ(dentry, d_sb, s_dev) == cfg_root_dev;
+}
+
 /*
  * Writes the path of the running executable into the record, last component first. As d_path()
  * does, a mount's root is left through its mount point.
@@ -270,17 +279,19 @@ static __noinline int path_fill(struct rec_proc *r)
 		struct dentry *parent;
 		long n;
 
+		if (is_own_root(dentry))
+			goto whole;
 		if (dentry == BPF_CORE_READ(mnt, mnt.mnt_root)) {
 			parent = (void *)BPF_CORE_READ(mnt, mnt_parent);
 			if ((void *)parent == mnt)
-				break;
+				goto whole;
 			dentry = BPF_CORE_READ(mnt, mnt_mountpoint);
 			mnt = (void *)parent;
 			continue;
 		}
 		parent = BPF_CORE_READ(dentry, d_parent);
 		if (parent == dentry)
-			break;
+			goto whole;
 		if (pos >= ABI_PATH_LEN)
 			break;
 		/* Older verifiers forget the comparison when pos goes through the stack. */
@@ -292,6 +303,9 @@ static __noinline int path_fill(struct rec_proc *r)
 		pos += n;
 		dentry = parent;
 	}
+	/* Too deep, or a name could not be read: better none than one that is not right. */
+	pos = 0;
+whole:
 	r->path_len = pos;
 	return 0;
 }
@@ -760,8 +774,10 @@ int socket_receive(struct bpf_raw_tracepoint_args *ctx)
  * "Must have" counts 256 bytes of TLS overhead a send and 16 KiB of handshake for the call, more
  * than any record has, so what is reported has been sent even if the call fails in the end.
  */
-__noinline int write_pace(struct thread *t, __u64 sent)
+__noinline int write_pace(__u64 sent)
 {
+	/* Looked up again: 6.1 takes map values as keys, but no memory passed as an argument. */
+	struct thread *t = thread_find();
 	struct frame *f = frame_top(t);
 	struct conn *c;
 	__s64 used;
@@ -798,7 +814,7 @@ int socket_send(struct bpf_raw_tracepoint_args *ctx)
 		addr_fill(&f->addr, (void *)ctx->args[0]);
 	if (sent > 0 && (f->cookie & COOKIE_DIR_OUT) && !(f->cookie & COOKIE_SENDFILE) &&
 	    f->num >= 16 * ABI_CHUNK)
-		write_pace(t, sent);
+		write_pace(sent);
 	return 0;
 }
 

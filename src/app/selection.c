@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 
 #include "app/log.h"
 #include "app/session.h"
@@ -120,11 +119,8 @@ static int add_exe(struct selection *sel, const char *path)
 		log_error("--exe %s: this is not a file", path);
 		return EXITCODE_NOTHING;
 	}
-	/* include/linux/kdev_t.h: MKDEV() inside the kernel is not what stat(2) shows. */
-	return add_key(sel, FILTER_EXE, ((uint64_t)major(st.st_dev) << 20) | minor(st.st_dev),
-		       st.st_ino)
-		       ? EXITCODE_FAILURE
-		       : 0;
+	return add_key(sel, FILTER_EXE, tap_kernel_dev(st.st_dev), st.st_ino) ? EXITCODE_FAILURE
+									      : 0;
 }
 
 static int add_all(struct selection *sel, const struct option_list *list,

@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
@@ -33,11 +35,22 @@ static int on_record(void *ctx, void *data, size_t len)
 	return tap->fn(tap->arg, data, len) ? -EAGAIN : 0;
 }
 
+uint32_t tap_kernel_dev(dev_t dev)
+{
+	return major(dev) << 20 | minor(dev);
+}
+
 static void configure(struct tap *tap, const struct tap_config *config)
 {
 	struct plain_bpf *skel = tap->skel;
 	uint64_t wake = config->ring_bytes / 8;
 
+	struct stat root;
+
+	if (!stat("/", &root)) {
+		skel->rodata->cfg_root_ino = root.st_ino;
+		skel->rodata->cfg_root_dev = tap_kernel_dev(root.st_dev);
+	}
 	skel->rodata->cfg_self = (uint32_t)getpid();
 	skel->rodata->cfg_filters = config->filters;
 	skel->rodata->cfg_children = config->children;

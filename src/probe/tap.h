@@ -31,6 +31,9 @@ int tap_new(const struct tap_config *config, struct tap **ret_tap);
 /* Detaches everything and frees. NULL is allowed. */
 void tap_free(struct tap *tap);
 
+/* A device number as the kernel has it inside (include/linux/kdev_t.h), for FILTER_EXE. */
+uint32_t tap_kernel_dev(dev_t dev);
+
 /* -E2BIG when there is no more room. */
 int tap_filter(struct tap *tap, enum filter_kind kind, uint64_t a, uint64_t b);
 
