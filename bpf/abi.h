@@ -138,6 +138,8 @@ struct frame {
 	__u64 out;
 	__u64 cookie;
 	struct rec_addr addr; /* of the socket that the library used in it */
+	__u32 sent;	      /* it has sent something: its end matters */
+	__u32 pad;
 };
 
 enum verdict {
@@ -214,6 +216,7 @@ struct record_site {
 #define COOKIE_OUT_ARG	  (1ULL << 1) /* success is > 0, the count is behind a pointer */
 #define COOKIE_SENDFILE	  (1ULL << 2)
 #define COOKIE_NO_FREE	  (1ULL << 3) /* the file's end-of-connection function is not probed */
+#define COOKIE_HANDSHAKE  (1ULL << 3) /* moves no plaintext, but uses the socket */
 #define COOKIE_REPORTED	  (1ULL << 4) /* used by BPF: a nested call has reported the bytes */
 #define COOKIE_ARG_SHIFT  8	      /* 8 bits: which argument is the pointer */
 #define COOKIE_FILE_SHIFT 32	      /* 32 bits: the file's number in user space */

@@ -561,6 +561,7 @@ int call_enter(struct pt_regs *ctx)
 		f->out = PT_REGS_PARM5(ctx);
 	f->cookie = cookie;
 	f->addr.family = 0;
+	f->sent = 0;
 	t->early = 0;
 	t->depth = depth + 1;
 	return 0;
@@ -624,6 +625,12 @@ int call_return(struct pt_regs *ctx)
 	f = frame_pop(t, RETURN_SP(ctx));
 	if (!f)
 		return 0;
+	if (f->cookie & COOKIE_HANDSHAKE) {
+		/* Some programs do all their receiving in here. */
+		if (f->addr.family)
+			conn_of(t, f->handle, f->cookie, &f->addr);
+		return 0;
+	}
 	n = call_result(ctx, f);
 	if (!n)
 		return 0;
@@ -706,6 +713,8 @@ int handle_free(struct pt_regs *ctx)
 
 	if (!c)
 		return 0;
+	if (!c->off[0] && !c->off[1])
+		goto forget;
 	r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
 	if (r) {
 		rec_fill(&r->h, REC_CLOSE, c->id);
@@ -717,6 +726,7 @@ int handle_free(struct pt_regs *ctx)
 		bpf_map_update_elem(&orphans, &c->id, c, BPF_ANY);
 		count(CNT_LOST_NOTES, 1);
 	}
+forget:
 	bpf_map_delete_elem(&conns, &key);
 	return 0;
 }
@@ -771,8 +781,9 @@ int socket_receive(struct bpf_raw_tracepoint_args *ctx)
  * part of the buffer out which the library must have used up by now: the ring is filled at the pace
  * of the encryption, and not with everything at once at the return.
  *
- * "Must have" counts 256 bytes of TLS overhead a send and 16 KiB of handshake for the call, more
- * than any record has, so what is reported has been sent even if the call fails in the end.
+ * "Must have" takes off more than any record's overhead, by the send and by the byte, and what a
+ * handshake or the messages behind it may need. So what is reported has been sent even if the call
+ * fails in the end.
  */
 __noinline int write_pace(__u64 sent)
 {
@@ -789,10 +800,11 @@ __noinline int write_pace(__u64 sent)
 		return 0;
 	c->sent += sent;
 	c->sends++;
-	used = (__s64)c->sent - 256LL * c->sends - ABI_CHUNK;
+	used = (__s64)(c->sent - c->sent / 64) - 128LL * c->sends;
+	used -= c->off[0] || c->off[1] ? 2048 : ABI_CHUNK;
 	if (used > (__s64)f->num)
 		used = f->num;
-	if (used < (__s64)c->ahead + ABI_CHUNK)
+	if (used < (__s64)c->ahead + ABI_CHUNK / 2)
 		return 0;
 	used -= c->ahead;
 	t->dir = ABI_OUT;
@@ -812,8 +824,10 @@ int socket_send(struct bpf_raw_tracepoint_args *ctx)
 		return 0;
 	if (!f->addr.family)
 		addr_fill(&f->addr, (void *)ctx->args[0]);
-	if (sent > 0 && (f->cookie & COOKIE_DIR_OUT) && !(f->cookie & COOKIE_SENDFILE) &&
-	    f->num >= 16 * ABI_CHUNK)
+	if (sent <= 0 || !(f->cookie & COOKIE_DIR_OUT) || (f->cookie & COOKIE_SENDFILE))
+		return 0;
+	f->sent = 1;
+	if (f->num >= 2 * ABI_CHUNK)
 		write_pace(sent);
 	return 0;
 }
@@ -848,13 +862,25 @@ __noinline int filter_drop(__u32 tgid)
 	return bpf_map_delete_elem(&filters, &key);
 }
 
+/* A thread that ends inside of a write: part of it may have gone out, and nobody can tell. */
+static __always_inline void calls_cut(struct thread *t)
+{
+	for (__u32 i = 0; i < FRAMES; i++) {
+		if (i < t->depth && t->frame[i].sent)
+			count(CNT_MISSED_CALLS, 1);
+	}
+}
+
 SEC("raw_tp/sched_process_exit")
 int process_exit(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
 	__u64 id = bpf_get_current_pid_tgid();
+	struct thread *t = thread_find();
 	__u32 tid = id;
 
+	if (t)
+		calls_cut(t);
 	bpf_map_delete_elem(&threads, &tid);
 	/* The leader may end before other threads do: only the last one ends the process. */
 	if (BPF_CORE_READ(task, signal, live.counter) > 0)

@@ -47,8 +47,13 @@ static int run(int argc, char **argv)
 		if (!strcmp(argv[1], subcommands[i].name))
 			return subcommands[i].run(argc - 1, argv + 1);
 	}
-	fprintf(stderr, "cleartap: there is no subcommand '%s'; 'cleartap --help' lists them\n",
-		argv[1]);
+	if (argv[1][0] == '-')
+		fprintf(stderr, "cleartap: options come behind a subcommand: cleartap tls %s ...\n",
+			argv[1]);
+	else
+		fprintf(stderr,
+			"cleartap: there is no subcommand '%s'; 'cleartap --help' lists them\n",
+			argv[1]);
 	return EXITCODE_USAGE;
 }
 

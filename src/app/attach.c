@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "app/command.h"
@@ -66,6 +67,18 @@ static void add_command(struct targets *targets, char **command)
 		(void)targets_add_path(targets, path);
 }
 
+/* Probes wait for a library that a process may load later; that is worth a word. */
+static void warn_without_tls(const struct targets *targets, const struct option_list *pids)
+{
+	for (size_t i = 0; i < pids->count; i++) {
+		if (!targets_used_by(targets, atoi(pids->items[i])))
+			log_error("process %s has not loaded a TLS library that can be tapped; "
+				  "what it "
+				  "loads later is seen only from the system's folders",
+				  pids->items[i]);
+	}
+}
+
 int attach_find(struct targets *targets, const struct selection *sel,
 		const struct session_request *request)
 {
@@ -82,8 +95,10 @@ int attach_find(struct targets *targets, const struct selection *sel,
 	/* A process may load the library later. */
 	if (!r)
 		r = targets_add_system(targets);
-	if (!r && targets->count)
+	if (!r && targets->count) {
+		warn_without_tls(targets, &request->pids);
 		return 0;
+	}
 	if (r)
 		log_error("can't look for TLS libraries: %s", strerror(-r));
 	else
@@ -100,6 +115,8 @@ static uint64_t cookie_of(const struct tls_site *site, size_t file)
 		cookie |= COOKIE_DIR_OUT;
 	if (site->recipe->role == ROLE_SENDFILE)
 		cookie |= COOKIE_SENDFILE;
+	if (site->recipe->role == ROLE_HANDSHAKE)
+		cookie |= COOKIE_HANDSHAKE;
 	if (site->recipe->result == RESULT_OUT_ARG)
 		cookie |= COOKIE_OUT_ARG | (uint64_t)site->out_arg << COOKIE_ARG_SHIFT;
 	return cookie;

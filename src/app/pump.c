@@ -22,6 +22,7 @@
 #define BUSY_ROUNDS  4
 #define IDLE_MS	     1000
 #define SETTLE_NS    1000000000ULL
+#define SWEEP_NS     30000000000ULL
 #define NS_PER_MS    1000000ULL
 #define RECORD_SPACE (sizeof(struct rec_data) + ABI_CHUNK)
 
@@ -35,6 +36,7 @@ struct pump {
 	unsigned int empty_rounds;
 	bool interrupted;   /* once: the next one leaves at once */
 	uint64_t settle_ns; /* when the accounts were looked at last */
+	uint64_t sweep_ns;  /* when places of dead processes were last looked for */
 	uint64_t lost_bytes, settled_bytes, lost_notes;
 	struct rec_state *notes; /* on their way to the queue */
 	size_t note_count;
@@ -169,6 +171,16 @@ static int note_closed(void *arg, const struct conn_key *key, const struct conn 
 	return note(arg, REC_CLOSE, key, conn);
 }
 
+/* A handshake that came to nothing leaves a place behind when its process just ends. */
+static int drop_dead(void *arg, const struct conn_key *key, const struct conn *conn)
+{
+	struct pump *p = arg;
+
+	if (!conn->off[0] && !conn->off[1] && kill((pid_t)key->tgid, 0) && errno == ESRCH)
+		tap_conn_drop(p->c->tap, key->tgid, key->handle);
+	return 0;
+}
+
 static int note_exited(void *arg, const struct conn_key *key, const struct conn *conn)
 {
 	if (!kill((pid_t)key->tgid, 0) || errno != ESRCH)
@@ -213,6 +225,10 @@ static void settle(struct pump *p)
 		(void)tap_orphans_take(p->c->tap, note_closed, p);
 		(void)tap_conns_each(p->c->tap, note_exited, p);
 		p->lost_notes = lost_notes;
+	}
+	if (now >= p->sweep_ns + SWEEP_NS) {
+		(void)tap_conns_each(p->c->tap, drop_dead, p);
+		p->sweep_ns = now;
 	}
 	if (!p->note_count)
 		return;
@@ -280,13 +296,14 @@ static void finish(struct pump *p)
 	(void)tap_conns_each(tap, note_final, p);
 	notes_send(p);
 	output_missing(p->c->output, tap_counter(tap, CNT_UNTRACKED_CALLS),
-		       tap_counter(tap, CNT_UNTRACKED_BYTES), tap_counter(tap, CNT_MISSED_CALLS));
+		       tap_counter(tap, CNT_UNTRACKED_BYTES),
+		       tap_counter(tap, CNT_MISSED_CALLS) + tap_calls_cut(tap));
 	queue_close(p->c->queue);
 }
 
 void pump_run(const struct pump_config *config)
 {
-	struct pump p = { .c = config, .settle_ns = clock_now() };
+	struct pump p = { .c = config, .settle_ns = clock_now(), .sweep_ns = clock_now() };
 
 	p.epoll = epoll_create1(EPOLL_CLOEXEC);
 	p.signal_fd = signalfd(-1, config->signals, SFD_CLOEXEC | SFD_NONBLOCK);

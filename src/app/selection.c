@@ -27,8 +27,14 @@ static int add_key(struct selection *sel, enum filter_kind kind, uint64_t a, uin
 
 int selection_add_pid(struct selection *sel, pid_t pid)
 {
-	pid_t *pids = reallocarray(sel->pids, sel->pid_count + 1, sizeof(*pids));
+	pid_t *pids;
 
+	/* Named twice it would be probed twice. */
+	for (size_t i = 0; i < sel->pid_count; i++) {
+		if (sel->pids[i] == pid)
+			return 0;
+	}
+	pids = reallocarray(sel->pids, sel->pid_count + 1, sizeof(*pids));
 	if (!pids)
 		return -ENOMEM;
 	sel->pids = pids;

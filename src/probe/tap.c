@@ -313,6 +313,26 @@ static size_t keys_collect(struct bpf_map *map, size_t key_size, void **ret_keys
 	return n;
 }
 
+uint64_t tap_calls_cut(struct tap *tap)
+{
+	struct bpf_map *map = tap->skel->maps.threads;
+	struct thread thread;
+	uint64_t cut = 0;
+	uint32_t *tids;
+	size_t count;
+
+	count = keys_collect(map, sizeof(*tids), (void **)&tids);
+	for (size_t i = 0; i < count; i++) {
+		if (bpf_map__lookup_elem(map, &tids[i], sizeof(tids[i]), &thread, sizeof(thread),
+					 0))
+			continue;
+		for (uint32_t depth = 0; depth < thread.depth && depth < FRAMES; depth++)
+			cut += thread.frame[depth].sent != 0;
+	}
+	free(tids);
+	return cut;
+}
+
 int tap_conns_each(struct tap *tap, tap_conn_fn fn, void *arg)
 {
 	struct bpf_map *map = tap->skel->maps.conns;

@@ -93,6 +93,12 @@ size_t tap_consume(struct tap *tap, tap_record_fn fn, void *arg);
  */
 void tap_idle(struct tap *tap, bool idle);
 
+/*
+ * After tap_detach(): threads that are inside of a write which has sent something already. What
+ * part of it, the calls' ends would have told.
+ */
+uint64_t tap_calls_cut(struct tap *tap);
+
 uint64_t tap_counter(struct tap *tap, enum counter which);
 
 /* State of a connection; -ENOENT. */

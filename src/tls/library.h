@@ -16,9 +16,10 @@
 #include "event/event.h"
 
 enum tls_role {
-	ROLE_TRANSFER, /* moves plaintext: probed at entry and return */
-	ROLE_SENDFILE, /* sends a file: only the number of bytes is known */
-	ROLE_FREE,     /* ends a connection: probed at entry */
+	ROLE_TRANSFER,	/* moves plaintext: probed at entry and return */
+	ROLE_SENDFILE,	/* sends a file: only the number of bytes is known */
+	ROLE_FREE,	/* ends a connection: probed at entry */
+	ROLE_HANDSHAKE, /* moves no plaintext; shows the socket. Probed at entry and return */
 	/*
 	 * Copies a decrypted record to the caller, in the middle of a function: probed at that one
 	 * instruction and never at a return. Only in tls_sites.record.

@@ -31,6 +31,7 @@ enum function {
 	SENDFILE,
 	FREE,
 	CLEAR,
+	HANDSHAKE,
 	RECIPES_MAX,
 	/* Looked up, but no sites themselves. */
 	PEEK = RECIPES_MAX,
@@ -112,6 +113,11 @@ static const struct tls_recipe recipes[RECIPES_MAX] = {
 		.function = "SSL_clear",
 		.role = ROLE_FREE,
 		.costs = "connections that use one SSL object in turn look like one",
+	},
+	[HANDSHAKE] = {
+		.function = "SSL_do_handshake",
+		.role = ROLE_HANDSHAKE,
+		.costs = "programs that use the socket in the handshake only have no addresses",
 	},
 };
 
@@ -531,6 +537,7 @@ static int openssl_resolve(const struct image *image, struct tls_sites *ret_site
 	exported_add(image, symbols, SENDFILE, &sites);
 	exported_add(image, symbols, FREE, &sites);
 	exported_add(image, symbols, CLEAR, &sites);
+	exported_add(image, symbols, HANDSHAKE, &sites);
 	*ret_sites = sites;
 	return 0;
 }

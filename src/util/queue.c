@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -21,15 +20,14 @@ struct block {
 };
 
 struct queue {
-	pthread_mutex_t lock;
+	pthread_mutex_t lock; /* for everything but max_blocks */
 	pthread_cond_t cond;
-	struct block *first; /* handed over; under lock */
-	struct block *last;
+	struct block *first; /* the reader takes whole blocks from here */
+	struct block *last;  /* the writer fills this one, also while it waits to be taken */
 	struct block *spare;
 	size_t spare_count;
+	size_t blocks; /* in use, the one that is being read included */
 	bool closed;
-	struct block *open; /* the writer's own */
-	atomic_size_t blocks;
 	size_t max_blocks;
 };
 
@@ -68,7 +66,6 @@ void queue_free(struct queue *queue)
 		return;
 	chain_free(queue->first);
 	chain_free(queue->spare);
-	free(queue->open);
 	pthread_cond_destroy(&queue->cond);
 	pthread_mutex_destroy(&queue->lock);
 	free(queue);
@@ -80,46 +77,47 @@ static size_t space(size_t len)
 	return 8 + ((len + 7) & ~(size_t)7);
 }
 
-bool queue_has_room(const struct queue *queue, size_t len)
+static bool fits(const struct block *block, size_t len)
 {
-	if (queue->open && queue->open->used + space(len) <= BLOCK_DATA)
-		return true;
-	return queue->blocks < queue->max_blocks;
+	return block && block->used + space(len) <= BLOCK_DATA;
 }
 
-static struct block *block_get(struct queue *queue)
+bool queue_has_room(struct queue *queue, size_t len)
 {
-	struct block *block;
+	bool room;
 
 	pthread_mutex_lock(&queue->lock);
-	block = queue->spare;
+	room = fits(queue->last, len) || queue->blocks < queue->max_blocks;
+	pthread_mutex_unlock(&queue->lock);
+	return room;
+}
+
+/* The block for a record of len bytes; NULL without room or memory. Under the lock. */
+static struct block *block_for(struct queue *queue, size_t len)
+{
+	struct block *block = queue->spare;
+
+	if (fits(queue->last, len))
+		return queue->last;
+	if (queue->blocks >= queue->max_blocks)
+		return NULL;
 	if (block) {
 		queue->spare = block->next;
 		queue->spare_count--;
-	}
-	pthread_mutex_unlock(&queue->lock);
-	if (!block)
+	} else {
 		block = malloc(BLOCK_SIZE);
-	if (block) {
-		block->next = NULL;
-		block->used = 0;
-		queue->blocks++;
 	}
+	if (!block)
+		return NULL;
+	block->next = NULL;
+	block->used = 0;
+	queue->blocks++;
+	if (queue->last)
+		queue->last->next = block;
+	else
+		queue->first = block;
+	queue->last = block;
 	return block;
-}
-
-static void block_put(struct queue *queue, struct block *block)
-{
-	queue->blocks--;
-	pthread_mutex_lock(&queue->lock);
-	if (queue->spare_count < SPARE_MAX) {
-		block->next = queue->spare;
-		queue->spare = block;
-		queue->spare_count++;
-		block = NULL;
-	}
-	pthread_mutex_unlock(&queue->lock);
-	free(block);
 }
 
 int queue_put(struct queue *queue, const void *record, size_t len)
@@ -129,43 +127,44 @@ int queue_put(struct queue *queue, const void *record, size_t len)
 
 	if (len > RECORD_MAX)
 		return -EMSGSIZE;
-	if (!queue_has_room(queue, len))
-		return -ENOBUFS;
-	if (queue->open && queue->open->used + space(len) > BLOCK_DATA)
-		queue_publish(queue);
-	if (!queue->open)
-		queue->open = block_get(queue);
-	block = queue->open;
-	if (!block)
-		return -ENOMEM;
-	memcpy(block->data + block->used, &size, sizeof(size));
-	memcpy(block->data + block->used + 8, record, len);
-	block->used += space(len);
-	return 0;
+	pthread_mutex_lock(&queue->lock);
+	block = block_for(queue, len);
+	if (block) {
+		memcpy(block->data + block->used, &size, sizeof(size));
+		memcpy(block->data + block->used + 8, record, len);
+		block->used += space(len);
+	}
+	pthread_mutex_unlock(&queue->lock);
+	return block ? 0 : -ENOBUFS;
 }
 
 void queue_publish(struct queue *queue)
 {
-	if (!queue->open)
-		return;
 	pthread_mutex_lock(&queue->lock);
-	if (queue->first)
-		queue->last->next = queue->open;
-	else
-		queue->first = queue->open;
-	queue->last = queue->open;
-	queue->open = NULL;
 	pthread_cond_signal(&queue->cond);
 	pthread_mutex_unlock(&queue->lock);
 }
 
 void queue_close(struct queue *queue)
 {
-	queue_publish(queue);
 	pthread_mutex_lock(&queue->lock);
 	queue->closed = true;
 	pthread_cond_signal(&queue->cond);
 	pthread_mutex_unlock(&queue->lock);
+}
+
+static void block_put(struct queue *queue, struct block *block)
+{
+	pthread_mutex_lock(&queue->lock);
+	queue->blocks--;
+	if (queue->spare_count < SPARE_MAX) {
+		block->next = queue->spare;
+		queue->spare = block;
+		queue->spare_count++;
+		block = NULL;
+	}
+	pthread_mutex_unlock(&queue->lock);
+	free(block);
 }
 
 static void deadline(struct timespec *ts, int ms)
@@ -197,6 +196,8 @@ static int block_take(struct queue *queue, int timeout_ms, struct block **ret_bl
 	*ret_block = queue->first;
 	if (queue->first) {
 		queue->first = queue->first->next;
+		if (!queue->first)
+			queue->last = NULL;
 		r = 1;
 	} else {
 		r = queue->closed ? -EPIPE : 0;

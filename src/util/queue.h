@@ -17,16 +17,16 @@ int queue_new(uint64_t max_bytes, struct queue **ret_queue);
 void queue_free(struct queue *queue);
 
 /* Writer. Room for one record of len bytes? */
-bool queue_has_room(const struct queue *queue, size_t len);
-/* Copies a record of at most 64 KiB. -ENOBUFS without room, -ENOMEM. */
+bool queue_has_room(struct queue *queue, size_t len);
+/* Copies a record of at most 64 KiB. -ENOBUFS without room or memory. */
 int queue_put(struct queue *queue, const void *record, size_t len);
-/* Hands over what has been put. */
+/* Wakes the reader for what has been put: once for many records. */
 void queue_publish(struct queue *queue);
-/* Hands over and says that nothing follows. */
+/* Wakes the reader and says that nothing follows. */
 void queue_close(struct queue *queue);
 
 /*
- * Reader. Calls fn for each record that has been handed over, waiting for the first one.
+ * Reader. Calls fn for a block's worth of records, waiting for the first one.
  * timeout_ms < 0: for ever. Returns 1 when it has called fn, 0 after the timeout, -EPIPE when the
  * queue is closed and empty, or fn's negative result (the rest of that block is dropped).
  */
