@@ -781,8 +781,8 @@ int socket_receive(struct bpf_raw_tracepoint_args *ctx)
  * part of the buffer out which the library must have used up by now: the ring is filled at the pace
  * of the encryption, and not with everything at once at the return.
  *
- * "Must have" takes off more than any record's overhead, by the send and by the byte, and what a
- * handshake or the messages behind it may need. So what is reported has been sent even if the call
+ * "Must have" takes off more than a record's overhead for each record or send, whichever are more,
+ * and what a handshake or the messages behind it may need. So what is reported has been sent even if the call
  * fails in the end.
  */
 __noinline int write_pace(__u64 sent)
@@ -791,6 +791,7 @@ __noinline int write_pace(__u64 sent)
 	struct thread *t = thread_find();
 	struct frame *f = frame_top(t);
 	struct conn *c;
+	__u64 records;
 	__s64 used;
 
 	if (!t || !f)
@@ -800,7 +801,10 @@ __noinline int write_pace(__u64 sent)
 		return 0;
 	c->sent += sent;
 	c->sends++;
-	used = (__s64)(c->sent - c->sent / 64) - 128LL * c->sends;
+	records = c->sent / ABI_CHUNK;
+	if (records < c->sends)
+		records = c->sends;
+	used = (__s64)c->sent - 96 * (__s64)records;
 	used -= c->off[0] || c->off[1] ? 2048 : ABI_CHUNK;
 	if (used > (__s64)f->num)
 		used = f->num;
