@@ -66,7 +66,7 @@ struct rec_addr {
 	__u16 family; /* AF_INET, AF_INET6; 0: not known */
 	__u16 lport;  /* host byte order */
 	__u16 rport;
-	__u16 pad;
+	__u16 protocol; /* IPPROTO_TCP settles it */
 	__u8 laddr[16];
 	__u8 raddr[16];
 };

@@ -18,6 +18,9 @@
 
 #define AF_INET	 2
 #define AF_INET6 10
+#ifndef IPPROTO_TCP
+#define IPPROTO_TCP 6
+#endif
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
@@ -39,6 +42,7 @@ struct sock_common {
 
 struct sock {
 	struct sock_common __sk_common;
+	__u16 sk_protocol;
 };
 
 struct qstr {

@@ -99,7 +99,7 @@ static __always_inline void count(__u32 which, __u64 n)
 	__u64 *value = bpf_map_lookup_elem(&counters, &which);
 
 	if (value)
-		*value += n;
+		__sync_fetch_and_add(value, n); /* programs can be preempted */
 }
 
 static __always_inline void untracked(__u64 len)
@@ -182,9 +182,6 @@ __noinline bool passes(void)
 		return false;
 	if ((cfg_filters & (1U << FILTER_PID)) && !filter_has(FILTER_PID, tgid, 0))
 		return false;
-	if ((cfg_filters & (1U << FILTER_UID)) &&
-	    !filter_has(FILTER_UID, (__u32)bpf_get_current_uid_gid(), 0))
-		return false;
 	if ((cfg_filters & (1U << FILTER_EXE)) && !exe_passes())
 		return false;
 	return true;
@@ -209,7 +206,10 @@ static __always_inline struct thread *thread_get(void)
 		t->verdict = passes() ? VERDICT_TAP : VERDICT_SKIP;
 	if (t->verdict != VERDICT_TAP)
 		return NULL;
-	/* The one filter that can change its mind in a program's life. */
+	/* What can change in a program's life is asked each time. */
+	if ((cfg_filters & (1U << FILTER_UID)) &&
+	    !filter_has(FILTER_UID, (__u32)bpf_get_current_uid_gid(), 0))
+		return NULL;
 	if ((cfg_filters & (1U << FILTER_COMM)) && !comm_passes())
 		return NULL;
 	return t;
@@ -231,11 +231,13 @@ static __noinline struct conn *conn_find(struct thread *t)
 }
 
 /* The connection that bytes have been moved on, new or known. NULL when there is no room. */
-static __always_inline struct conn *conn_of(struct thread *t, __u64 handle, __u64 cookie,
-					    struct rec_addr *addr)
+static __noinline struct conn *conn_of(struct thread *t, __u64 handle, __u64 cookie,
+				       struct rec_addr *addr)
 {
 	struct conn *c;
 
+	if (!t || !addr)
+		return NULL;
 	t->key.handle = handle;
 	t->key.tgid = bpf_get_current_pid_tgid() >> 32;
 	c = bpf_map_lookup_elem(&conns, &t->key);
@@ -244,11 +246,12 @@ static __always_inline struct conn *conn_of(struct thread *t, __u64 handle, __u6
 		c = bpf_map_lookup_elem(&conns, &t->key);
 		if (!c)
 			return NULL;
-		c->id = __sync_fetch_and_add(&next_conn, 1) + 1;
+		/* Two threads may be here at once. */
+		__sync_val_compare_and_swap(&c->id, 0, __sync_fetch_and_add(&next_conn, 1) + 1);
 		c->tgid = t->key.tgid;
 		c->cookie = cookie;
 	}
-	if (!c->addr.family && addr->family)
+	if (addr->family && c->addr.protocol != IPPROTO_TCP)
 		c->addr = *addr;
 	return c;
 }
@@ -386,6 +389,16 @@ static __always_inline void data_fill(struct rec_data *r, struct conn *c, __u32 
 	bpf_get_current_comm(r->comm, sizeof(r->comm));
 }
 
+/* These bytes found the ring full: their place stays empty. */
+static __always_inline void bytes_lost(struct conn *c, __u32 dir, __u64 len)
+{
+	dir &= 1;
+	__sync_fetch_and_add(&c->off[dir], len);
+	__sync_fetch_and_add(&c->lost[dir], len);
+	count(CNT_LOST_BYTES, len);
+	__sync_fetch_and_add(&c->done[dir], len);
+}
+
 /* Reports len bytes that can't be had. 0, or -1 when the ring is full. */
 __noinline int gap_send(struct conn *c, __u32 dir, __u64 len, __u32 reason)
 {
@@ -476,10 +489,7 @@ __noinline int transfer_step(struct thread *t, struct conn *c)
 	if (r < 0) {
 		gap_send(c, dir, n, REASON_FAULT);
 	} else if (r > 0) {
-		__sync_fetch_and_add(&c->off[dir], n);
-		__sync_fetch_and_add(&c->lost[dir], n);
-		count(CNT_LOST_BYTES, n);
-		__sync_fetch_and_add(&c->done[dir], n);
+		bytes_lost(c, dir, n);
 	} else {
 		__sync_fetch_and_add(&c->done[dir], n);
 	}
@@ -517,19 +527,44 @@ static __always_inline struct frame *frame_top(struct thread *t)
 	return &t->frame[depth & (FRAMES - 1)];
 }
 
+/* A write ended unseen: the next one is not its continuation. */
+static __noinline int ahead_forget(struct thread *t, __u64 handle)
+{
+	struct conn *c;
+
+	if (!t)
+		return 0;
+	t->key.handle = handle;
+	t->key.tgid = bpf_get_current_pid_tgid() >> 32;
+	c = bpf_map_lookup_elem(&conns, &t->key);
+	if (c) {
+		c->ahead = 0;
+		c->sent = 0;
+		c->sends = 0;
+	}
+	return 0;
+}
+
 /*
  * Calls that are still under way when one begins at this stack pointer: those further up the
- * stack. The others were left by longjmp() or an exception, with a result that nobody saw.
+ * stack. The others were left by longjmp() or an exception, with a result that nobody saw; except
+ * the very same call, when one file is probed under two names.
  */
-static __always_inline __u32 frames_alive(struct thread *t, __u64 sp)
+static __always_inline __u32 frames_alive(struct thread *t, __u64 sp, __u64 handle, __u64 buf)
 {
 	__u32 depth = t->depth;
 
 	for (__u32 i = FRAMES; i > 0; i--) {
-		if (i != depth || t->frame[i - 1].sp > sp)
+		struct frame *f = &t->frame[i - 1];
+
+		if (i != depth || f->sp > sp)
 			continue;
 		depth = i - 1;
+		if (f->sp == sp && f->handle == handle && f->buf == buf)
+			continue;
 		count(CNT_MISSED_CALLS, 1);
+		if (f->sent)
+			ahead_forget(t, f->handle);
 	}
 	return depth;
 }
@@ -544,7 +579,7 @@ int call_enter(struct pt_regs *ctx)
 
 	if (!t)
 		return 0;
-	depth = frames_alive(t, PT_REGS_SP(ctx));
+	depth = frames_alive(t, PT_REGS_SP(ctx), PT_REGS_PARM1(ctx), PT_REGS_PARM2(ctx));
 	if (depth >= FRAMES) {
 		count(CNT_MISSED_CALLS, 1);
 		return 0;
@@ -561,6 +596,7 @@ int call_enter(struct pt_regs *ctx)
 		f->out = PT_REGS_PARM5(ctx);
 	f->cookie = cookie;
 	f->addr.family = 0;
+	f->addr.protocol = 0;
 	f->sent = 0;
 	t->early = 0;
 	t->depth = depth + 1;
@@ -575,6 +611,8 @@ static __always_inline struct frame *frame_pop(struct thread *t, __u64 sp)
 {
 	for (__u32 i = FRAMES; i > 0; i--) {
 		if (i <= t->depth && t->frame[i - 1].sp == sp) {
+			if (t->depth > i)
+				count(CNT_MISSED_CALLS, t->depth - i);
 			t->depth = i - 1;
 			return &t->frame[i - 1];
 		}
@@ -597,7 +635,7 @@ static __always_inline __u64 call_result(struct pt_regs *ctx, struct frame *f)
 		count(CNT_MISSED_CALLS, 1);
 		return 0;
 	}
-	return n;
+	return n < f->num ? n : f->num;
 }
 
 /* One exported function may be built on another; the inner one has told it all. */
@@ -612,13 +650,43 @@ static __always_inline void outer_mark(struct thread *t, struct frame *f)
 		outer->cookie |= COOKIE_REPORTED;
 }
 
+/* A call has moved n bytes. */
+static __noinline int call_report(struct thread *t, struct frame *f, __u64 n)
+{
+	struct conn *c;
+	__u64 skip = 0;
+
+	if (!t || !f)
+		return 0;
+	c = conn_of(t, f->handle, f->cookie, &f->addr);
+	if (!c) {
+		untracked(n);
+		return 0;
+	}
+	if (f->cookie & COOKIE_SENDFILE) {
+		if (conn_announce(c, f->handle) == 0)
+			gap_send(c, ABI_OUT, n, REASON_SENDFILE);
+		else
+			bytes_lost(c, ABI_OUT, n);
+		return 0;
+	}
+	t->dir = f->cookie & COOKIE_DIR_OUT ? ABI_OUT : ABI_IN;
+	if (t->dir == ABI_OUT) {
+		skip = c->ahead < n ? c->ahead : n;
+		c->ahead -= skip;
+		c->sent = 0;
+		c->sends = 0;
+	}
+	transfer(t, c, f->buf + skip, n - skip);
+	return 0;
+}
+
 SEC("uretprobe")
 int call_return(struct pt_regs *ctx)
 {
 	struct thread *t = thread_find();
 	struct frame *f;
-	struct conn *c;
-	__u64 n, skip;
+	__u64 n;
 
 	if (!t || !t->depth)
 		return 0;
@@ -635,27 +703,8 @@ int call_return(struct pt_regs *ctx)
 	if (!n)
 		return 0;
 	outer_mark(t, f);
-	if (f->cookie & COOKIE_REPORTED)
-		return 0;
-	t->dir = f->cookie & COOKIE_DIR_OUT ? ABI_OUT : ABI_IN;
-	c = conn_of(t, f->handle, f->cookie, &f->addr);
-	if (!c) {
-		untracked(n);
-		return 0;
-	}
-	if (f->cookie & COOKIE_SENDFILE) {
-		if (conn_announce(c, f->handle) == 0)
-			gap_send(c, ABI_OUT, n, REASON_SENDFILE);
-		return 0;
-	}
-	skip = 0;
-	if (t->dir == ABI_OUT) {
-		skip = c->ahead < n ? c->ahead : n;
-		c->ahead -= skip;
-		c->sent = 0;
-		c->sends = 0;
-	}
-	transfer(t, c, f->buf + skip, n - skip);
+	if (!(f->cookie & COOKIE_REPORTED))
+		call_report(t, f, n);
 	return 0;
 }
 
@@ -733,9 +782,13 @@ forget:
 
 static __noinline int addr_fill(struct rec_addr *a, struct sock *sk)
 {
-	__u16 family, lport, rport;
+	__u16 family, lport, rport, protocol;
 
 	if (!a || !sk)
+		return 0;
+	/* A name server may be asked inside of a call, before the connection is made. */
+	protocol = BPF_CORE_READ(sk, sk_protocol);
+	if (a->protocol == IPPROTO_TCP && protocol != IPPROTO_TCP)
 		return 0;
 	family = BPF_CORE_READ(sk, __sk_common.skc_family);
 	lport = BPF_CORE_READ(sk, __sk_common.skc_num);
@@ -753,6 +806,7 @@ static __noinline int addr_fill(struct rec_addr *a, struct sock *sk)
 	}
 	a->lport = lport;
 	a->rport = rport;
+	a->protocol = protocol;
 	a->family = family;
 	return 0;
 }
@@ -763,7 +817,7 @@ static __always_inline int received(struct bpf_raw_tracepoint_args *ctx)
 	struct thread *t = thread_find();
 	struct frame *f = frame_top(t);
 
-	if (f && !f->addr.family)
+	if (f && f->addr.protocol != IPPROTO_TCP)
 		addr_fill(&f->addr, (void *)ctx->args[0]);
 	else if (t && t->early)
 		addr_fill(&t->early_addr, (void *)ctx->args[0]);
@@ -826,7 +880,7 @@ int socket_send(struct bpf_raw_tracepoint_args *ctx)
 
 	if (!f)
 		return 0;
-	if (!f->addr.family)
+	if (f->addr.protocol != IPPROTO_TCP)
 		addr_fill(&f->addr, (void *)ctx->args[0]);
 	if (sent <= 0 || !(f->cookie & COOKIE_DIR_OUT) || (f->cookie & COOKIE_SENDFILE))
 		return 0;

@@ -32,19 +32,26 @@ struct output {
 	struct cgroups *cgroups;
 	struct clock clock;
 	uint64_t clock_read_ns;
-	uint64_t untracked_calls, untracked_bytes, missed_calls;
+	uint64_t untracked_calls, untracked_bytes, missed_calls, lost_bytes;
 	atomic_int error;
+	atomic_bool finished;
 	pthread_t thread;
 	bool started;
 };
 
-static void fail(struct output *output, int error)
+static void notify(struct output *output)
 {
 	uint64_t one = 1;
+
+	(void)!write(output->config.notify, &one, sizeof(one));
+}
+
+static void fail(struct output *output, int error)
+{
 	int none = 0;
 
 	if (error && atomic_compare_exchange_strong(&output->error, &none, error))
-		(void)!write(output->config.notify, &one, sizeof(one));
+		notify(output);
 }
 
 static int on_event(void *arg, const struct event *ev)
@@ -162,6 +169,7 @@ static void finish(struct output *output)
 	flow_untracked(output->flow, output->untracked_calls, output->untracked_bytes);
 	flow_missed(output->flow, output->missed_calls);
 	(void)flow_end(output->flow, clock_now());
+	flow_lost(output->flow, output->lost_bytes);
 	ev.time_ns = from_mono(output, clock_now());
 	ev.stats = flow_stats(output->flow);
 	(void)on_event(output, &ev);
@@ -192,6 +200,8 @@ static void *work(void *arg)
 			break;
 	}
 	finish(output);
+	output->finished = true;
+	notify(output);
 	return NULL;
 }
 
@@ -204,11 +214,17 @@ int output_start(struct output *output)
 }
 
 void output_missing(struct output *output, uint64_t untracked_calls, uint64_t untracked_bytes,
-		    uint64_t missed_calls)
+		    uint64_t missed_calls, uint64_t lost_bytes)
 {
+	output->lost_bytes = lost_bytes;
 	output->untracked_calls = untracked_calls;
 	output->untracked_bytes = untracked_bytes;
 	output->missed_calls = missed_calls;
+}
+
+bool output_finished(const struct output *output)
+{
+	return output->finished;
 }
 
 void output_join(struct output *output)

@@ -34,8 +34,10 @@ int output_start(struct output *output);
 
 /* What records do not say; before queue_close(). */
 void output_missing(struct output *output, uint64_t untracked_calls, uint64_t untracked_bytes,
-		    uint64_t missed_calls);
+		    uint64_t missed_calls, uint64_t lost_bytes);
 
+/* Has the thread printed everything? From any thread. */
+bool output_finished(const struct output *output);
 /* Waits for the thread, which ends when the queue is closed and empty. */
 void output_join(struct output *output);
 /* 0 or what the sink said first; from any thread. */

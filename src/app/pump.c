@@ -215,6 +215,15 @@ static void settle(struct pump *p)
 	p->settle_ns = now;
 	lost = tap_counter(p->c->tap, CNT_LOST_BYTES);
 	lost_notes = tap_counter(p->c->tap, CNT_LOST_NOTES);
+	/*
+	 * Notes of the last time: since then even a record that was reserved and not yet written has
+	 * been finished, so a look into the ring that is not cut short gets all that was before.
+	 */
+	if (p->note_count) {
+		(void)consume(p);
+		if (queue_has_room(p->c->queue, RECORD_SPACE))
+			notes_send(p);
+	}
 	if (lost == p->lost_bytes && lost != p->settled_bytes) {
 		(void)tap_conns_each(p->c->tap, note_settled, p);
 		(void)tap_conns_each(p->c->tap, note_exited, p);
@@ -230,11 +239,6 @@ static void settle(struct pump *p)
 		(void)tap_conns_each(p->c->tap, drop_dead, p);
 		p->sweep_ns = now;
 	}
-	if (!p->note_count)
-		return;
-	(void)consume(p);
-	if (queue_has_room(p->c->queue, RECORD_SPACE))
-		notes_send(p);
 }
 
 /* How long to wait: not beyond the end of the run. */
@@ -254,12 +258,12 @@ static void round_trip(struct pump *p)
 {
 	bool full = !queue_has_room(p->c->queue, RECORD_SPACE);
 
+	settle(p);
 	if (consume(p) || full) {
 		p->empty_rounds = 0;
 		wait_for(p, timeout(p, BUSY_MS));
 		return;
 	}
-	settle(p);
 	if (++p->empty_rounds < BUSY_ROUNDS) {
 		wait_for(p, timeout(p, BUSY_MS));
 		return;
@@ -297,7 +301,8 @@ static void finish(struct pump *p)
 	notes_send(p);
 	output_missing(p->c->output, tap_counter(tap, CNT_UNTRACKED_CALLS),
 		       tap_counter(tap, CNT_UNTRACKED_BYTES),
-		       tap_counter(tap, CNT_MISSED_CALLS) + tap_calls_cut(tap));
+		       tap_counter(tap, CNT_MISSED_CALLS) + tap_calls_cut(tap),
+		       tap_counter(tap, CNT_LOST_BYTES));
 	queue_close(p->c->queue);
 }
 
@@ -320,6 +325,9 @@ void pump_run(const struct pump_config *config)
 		round_trip(&p);
 	p.stop = true;
 	finish(&p);
+	/* A stalled output must not keep a second signal from being heard. */
+	while (!output_finished(config->output))
+		wait_for(&p, IDLE_MS);
 	output_join(config->output);
 	close(p.signal_fd);
 	close(p.epoll);

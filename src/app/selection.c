@@ -72,7 +72,7 @@ static int add_child(void *arg, pid_t pid)
 	return wanted ? selection_add_pid(sel, pid) : 0;
 }
 
-static int add_children(struct selection *sel)
+int selection_add_children(struct selection *sel)
 {
 	size_t before;
 	int r;
@@ -81,7 +81,7 @@ static int add_children(struct selection *sel)
 		before = sel->pid_count;
 		r = procfs_each(add_child, sel);
 	} while (!r && sel->pid_count > before);
-	return r ? EXITCODE_FAILURE : 0;
+	return r;
 }
 
 static int add_uid(struct selection *sel, const char *text)
@@ -146,7 +146,7 @@ int selection_init(struct selection *sel, const struct session_request *request)
 	memset(sel, 0, sizeof(*sel));
 	r = add_all(sel, &request->pids, add_pid);
 	if (!r && request->children)
-		r = add_children(sel);
+		r = selection_add_children(sel) ? EXITCODE_FAILURE : 0;
 	if (!r)
 		r = add_all(sel, &request->uids, add_uid);
 	if (!r)

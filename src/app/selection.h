@@ -23,7 +23,9 @@ struct selection {
 int selection_init(struct selection *sel, const struct session_request *request);
 void selection_done(struct selection *sel);
 
-/* One more process; -ENOMEM. */
+/* Children of the processes that are in already, and theirs. Negative errno. */
+int selection_add_children(struct selection *sel);
+/* One more process, unless it is in already; -ENOMEM. */
 int selection_add_pid(struct selection *sel, pid_t pid);
 
 /* Bit n: there are keys of enum filter_kind n. */

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "app/attach.h"
@@ -25,6 +26,9 @@
 #include "util/outfile.h"
 #include "util/privs.h"
 #include "util/queue.h"
+
+/* include/linux/proc_ns.h: PROC_PID_INIT_INO */
+#define PID_NAMESPACE_FIRST 0xEFFFFFFC
 
 struct session {
 	const struct session_request *request;
@@ -71,7 +75,8 @@ static int open_output(struct session *s)
 
 static int check_ready_fd(const struct session_request *request)
 {
-	if (request->ready_fd < 0 || fcntl((int)request->ready_fd, F_GETFD) >= 0)
+	/* A command that kept it open would hide from the other end that we have closed it. */
+	if (request->ready_fd < 0 || !fcntl((int)request->ready_fd, F_SETFD, FD_CLOEXEC))
 		return 0;
 	log_error("--ready-fd %lld: no such descriptor is open", (long long)request->ready_fd);
 	return EXITCODE_USAGE;
@@ -87,6 +92,7 @@ static void block_signals(struct session *s)
 	sigaddset(&s->signals, SIGCHLD);
 	sigprocmask(SIG_BLOCK, &s->signals, NULL);
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGCHLD, SIG_DFL); /* ignored, it would not come, and no status be kept */
 }
 
 static int start_command(struct session *s)
@@ -126,6 +132,11 @@ static int load(struct session *s)
 		r = selection_apply(&s->selection, s->tap);
 	if (!r)
 		r = tap_start(s->tap);
+	/* Children that were started before the kernel told us of forks. */
+	if (!r && s->request->children)
+		r = selection_add_children(&s->selection);
+	if (!r)
+		r = selection_apply(&s->selection, s->tap);
 	if (!r)
 		return 0;
 	log_error("can't set up the kernel side: %s", strerror(-r));
@@ -251,9 +262,25 @@ static int finish(struct session *s)
 	return stats_gaps(stats) || stats->calls_missed ? EXITCODE_LOST : EXITCODE_OK;
 }
 
+/* The kernel side knows processes by their ids in the first namespace only. */
+static int check_namespace(void)
+{
+	struct stat st;
+
+	if (stat("/proc/self/ns/pid", &st) || st.st_ino == PID_NAMESPACE_FIRST)
+		return 0;
+	log_error(
+		"this is a PID namespace of its own, where process ids mean something else: start "
+		"cleartap on the host, or the container with the host's PID namespace");
+	return EXITCODE_DENIED;
+}
+
 static int start(struct session *s, size_t *ret_probes)
 {
 	int r = check_ready_fd(s->request);
+
+	if (!r)
+		r = check_namespace();
 
 	if (!r)
 		r = selection_init(&s->selection, s->request);

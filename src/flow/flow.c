@@ -78,6 +78,16 @@ void flow_missed(struct flow *flow, uint64_t calls)
 	flow->stats.calls_missed += calls;
 }
 
+void flow_lost(struct flow *flow, uint64_t bytes)
+{
+	uint64_t *known = &flow->stats.gap_bytes[GAP_RING_FULL];
+
+	if (bytes <= *known)
+		return;
+	flow->stats.gaps[GAP_RING_FULL]++;
+	*known = bytes;
+}
+
 static void proc_free(struct flow_proc *proc)
 {
 	free(proc->exe);

@@ -50,6 +50,11 @@ int flow_end(struct flow *flow, uint64_t now_mono_ns);
 /* For bytes of which no record says anything: they are counted as gaps without a connection. */
 void flow_untracked(struct flow *flow, uint64_t calls, uint64_t bytes);
 void flow_missed(struct flow *flow, uint64_t calls);
+/*
+ * After flow_end(): the kernel's sum of bytes that found the ring full. What no connection's gaps
+ * explain, because their end was lost as well, becomes a gap without a place.
+ */
+void flow_lost(struct flow *flow, uint64_t bytes);
 
 /* Counted so far. */
 const struct stats *flow_stats(const struct flow *flow);

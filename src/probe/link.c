@@ -64,6 +64,9 @@ bool probe_multi_supported(void)
 		return false;
 	/* "/" is no regular file: a kernel that gets as far as looking at it says EBADF. */
 	r = multi_link(prog, "/", 0, 0, &offset, NULL, 1);
+	/* Kernels that check the pid filter it by process; before, it was by thread. */
+	if (r == -EBADF && multi_link(prog, "/", 0, -1, &offset, NULL, 1) != -EINVAL)
+		r = -EOPNOTSUPP;
 	if (r >= 0)
 		close(r);
 	close(prog);

@@ -28,10 +28,10 @@ static int check(int fd)
 		return -errno;
 	if (S_ISDIR(st.st_mode))
 		return -EISDIR;
+	/* Whoever made the file before us could have kept it open or linked it. */
+	if ((S_ISREG(st.st_mode) || S_ISFIFO(st.st_mode)) && !owner_allowed(st.st_uid))
+		return -EPERM;
 	if (S_ISREG(st.st_mode)) {
-		/* Whoever made the file before us could have kept it open or linked it. */
-		if (!owner_allowed(st.st_uid))
-			return -EPERM;
 		if (st.st_nlink > 1)
 			return -EMLINK;
 		if (fchmod(fd, 0600) || ftruncate(fd, 0))

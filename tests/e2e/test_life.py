@@ -25,7 +25,9 @@ class Ends(Case):
         client.kill()
         tap.wait_capture(lambda seen: any(conn.close for conn in seen.of(client.pid)),
                          "the close event")
-        capture = tap.stop()
+        # What part of the last records went out, nobody can tell: that is said.
+        capture = tap.stop(status=5)
+        self.assertGreaterEqual(capture.stats["calls_missed"], 1)
         conn = self.only(capture.of(client.pid))
         self.assertEqual(conn.close["reason"], "exit")
         self.assertGreaterEqual(conn.sent.length, report["received"]["len"])
