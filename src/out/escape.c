@@ -77,6 +77,45 @@ static size_t put_one(struct escape *esc, const uint8_t *p, size_t len)
 	return n;
 }
 
+/* Surely to be escaped: controls, DEL, and what begins no character. False: look closer. */
+static bool no_character(const uint8_t *p, size_t len)
+{
+	if (p[0] < 0x7f)
+		return !plain[p[0]] && p[0] != '\r';
+	if (p[0] < 0xc2 || p[0] > 0xf4)
+		return true;
+	return len > 1 && (p[1] & 0xc0) != 0x80;
+}
+
+/*
+ * Binary data changes between the two all the time; one by one they would cost several times as
+ * much. Returns how many bytes are done, up to the first that needs a closer look.
+ */
+static size_t put_mixed(struct escape *esc, const uint8_t *p, size_t len)
+{
+	static const char digits[] = "0123456789abcdef";
+	char buf[1024];
+	size_t i, out = 0;
+
+	for (i = 0; i < len && out + 4 <= sizeof(buf); i++) {
+		if (plain[p[i]]) {
+			buf[out++] = (char)p[i];
+		} else if (no_character(p + i, len - i)) {
+			buf[out++] = '\\';
+			buf[out++] = 'x';
+			buf[out++] = digits[p[i] >> 4];
+			buf[out++] = digits[p[i] & 15];
+		} else {
+			break;
+		}
+	}
+	if (out) {
+		writer_put(esc->writer, buf, out);
+		esc->at_start = buf[out - 1] == '\n';
+	}
+	return i;
+}
+
 static void hold(struct escape *esc, const uint8_t *p, size_t len)
 {
 	memmove(esc->held, p, len);
@@ -125,6 +164,13 @@ void escape_put(struct escape *esc, const uint8_t *p, size_t len)
 		len -= n;
 		if (!len)
 			break;
+		if (!esc->colour && n < 16) {
+			n = put_mixed(esc, p, len);
+			p += n;
+			len -= n;
+			if (n)
+				continue;
+		}
 		n = put_one(esc, p, len);
 		if (!n) {
 			hold(esc, p, len);
