@@ -19,6 +19,9 @@ import unittest
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 FUZZ_SECONDS = 10
+# Real code of different kinds; the decoder must find every instruction of it.
+DECODED = ["/usr/lib/x86_64-linux-gnu/libssl.so.3", "/usr/lib/x86_64-linux-gnu/libcrypto.so.3",
+           "/usr/bin/openssl", "/usr/sbin/nginx"]
 STEP_TIMEOUT = 600  # of one program that is run; only a hang comes near it
 
 
@@ -274,6 +277,9 @@ def main():
     runner.unit(args.build, "unit")
     runner.step("golden", [sys.executable, "tests/golden/run.py",
                            f"{args.build}/tests/golden/render"])
+    runner.step("unit/decoder agrees with objdump",
+                [sys.executable, "tests/e2e/decoder_check.py", f"{args.build}/tests/unit/insn_dump",
+                 *DECODED])
     runner.lint()
     if not args.fast:
         runner.builds()

@@ -23,6 +23,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 			if (sites.site[i].offset >= len)
 				abort();
 		}
+		for (i = 0; i < sites.record_count; i++) {
+			if (sites.record[i].offset >= len)
+				abort();
+		}
 	}
 	image_free(image);
 	return 0;
