@@ -72,9 +72,8 @@ static void warn_without_tls(const struct targets *targets, const struct option_
 {
 	for (size_t i = 0; i < pids->count; i++) {
 		if (!targets_used_by(targets, atoi(pids->items[i])))
-			log_error("process %s has not loaded a TLS library that can be tapped; "
-				  "what it "
-				  "loads later is seen only from the system's folders",
+			log_error("process %s has not loaded a TLS library that can be tapped; of "
+				  "those it loads later, only the system's are seen",
 				  pids->items[i]);
 	}
 }

@@ -129,7 +129,7 @@ int probe_attach_perf(struct probe_links *links, const struct bpf_program *prog,
 
 void probe_links_done(struct probe_links *links)
 {
-	/* Last one first: the probes at entries go before those at returns, as they came. */
+	/* Last one first: probes at entries, which came last, go before those at returns. */
 	while (links->fd_count)
 		close(links->fds[--links->fd_count]);
 	while (links->link_count)

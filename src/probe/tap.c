@@ -78,7 +78,7 @@ int tap_new(const struct tap_config *config, struct tap **ret_tap)
 
 	if (!tap)
 		return -ENOMEM;
-	tap->multi = !config->need_perf && probe_multi_supported();
+	tap->multi = probe_multi_supported();
 	tap->skel = plain_bpf__open();
 	if (!tap->skel) {
 		r = load_error(-errno);

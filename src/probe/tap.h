@@ -20,12 +20,11 @@ struct tap_config {
 	uint64_t ring_bytes; /* power of two, at least 4096 */
 	uint32_t filters;    /* bit n: enum filter_kind n will have entries */
 	bool children;	     /* processes forked by those in FILTER_PID join them */
-	bool need_perf;	     /* do not use uprobe_multi */
 };
 
 /*
- * Loads the programs. -EPERM: not allowed; -EOPNOTSUPP: this kernel lacks something, which
- * feature_list() names; -ENOMEM.
+ * Loads the programs. -EPERM: not allowed; -EOPNOTSUPP: this kernel lacks something, see
+ * feature.h; -ENOMEM.
  */
 int tap_new(const struct tap_config *config, struct tap **ret_tap);
 /* Detaches everything and frees. NULL is allowed. */
