@@ -29,11 +29,12 @@ enum abi_dir {
 enum rec_type {
 	REC_DATA = 1, /* rec_data with len bytes behind it */
 	REC_GAP,      /* rec_data without bytes: len bytes are missing, reason says why */
-	REC_CONN,  /* rec_conn: a connection's first record, repeated when its address is known */
-	REC_PROC,  /* rec_proc: a process' first record */
-	REC_CLOSE, /* rec_state: the library freed the handle */
-	REC_EXIT,  /* rec: the process ended or executed another program */
-	REC_STATE, /* rec_state: made in user space from the maps, never by BPF */
+	REC_CONN,   /* rec_conn: a connection's first record, repeated when its address is known */
+	REC_PROC,   /* rec_proc: a process' first record */
+	REC_CLOSE,  /* rec_state: the library freed the handle */
+	REC_EXIT,   /* rec: the process ended or executed another program */
+	REC_SECRET, /* rec_secret */
+	REC_STATE,  /* rec_state: made in user space from the maps, never by BPF */
 };
 
 enum rec_reason {
@@ -60,6 +61,23 @@ struct rec_data {
 	__u64 lost; /* bytes of this stream that found the ring full so far */
 	char comm[ABI_COMM_LEN];
 	__u8 data[];
+};
+
+/* A secret as it was found: nothing of it has been checked. */
+#define ABI_LABEL_LEN  64
+#define ABI_RANDOM_LEN 32
+#define ABI_SECRET_LEN 64
+#define ABI_MASTER_LEN 48
+
+struct rec_secret {
+	struct rec h;
+	__u64 cookie;
+	__u32 fixed; /* as in secret_site */
+	__u32 len;   /* as the library says; 0 when a part of it could not be read */
+	char comm[ABI_COMM_LEN];
+	char label[ABI_LABEL_LEN]; /* ended by a NUL, or longer than any label */
+	__u8 random[ABI_RANDOM_LEN];
+	__u8 secret[ABI_SECRET_LEN];
 };
 
 struct rec_addr {
@@ -120,6 +138,15 @@ struct conn {
 	struct rec_addr addr;
 };
 
+/*
+ * Value of the map handshakes, by conn_key: the last handshake with a handle whose end is not seen,
+ * or of which nothing but its secrets is.
+ */
+struct handshake {
+	__u64 id; /* as conn.id */
+	__u8 random[ABI_RANDOM_LEN];
+};
+
 enum announced {
 	ANNOUNCED_NOT = 0,
 	ANNOUNCED_BARE,
@@ -165,6 +192,7 @@ struct thread {
 	__u32 early;
 	__u32 pad;
 	struct rec_addr early_addr;
+	__u8 random[ABI_RANDOM_LEN]; /* of the secret on its way */
 };
 
 /* Counters, one array per CPU. */
@@ -174,6 +202,7 @@ enum counter {
 	CNT_MISSED_CALLS, /* calls without a place in threads, or nested too deep */
 	CNT_LOST_BYTES,	  /* found the ring full */
 	CNT_LOST_NOTES,	  /* REC_CLOSE, REC_EXIT that found the ring full */
+	CNT_LOST_SECRETS, /* REC_SECRET that found the ring or conns full */
 	CNT_MAX,
 };
 
@@ -193,31 +222,51 @@ struct filter_key {
 	__u64 b;
 };
 
-/* Where a value is at a probe in the middle of a function. */
-struct place_at {
-	__u16 reg_off; /* offset in struct pt_regs; of the stack pointer's if on_stack */
-	__u8 on_stack; /* the value is in the target's memory, disp behind the stack pointer */
-	__u8 pad;
-	__s32 disp;
+/*
+ * Where a value is when a probe is hit: v = the register; loads times v = *(v + off[i]); v += add.
+ */
+#define VALUE_LOADS 3
+
+struct value_at {
+	__u16 reg_off; /* offset in struct pt_regs */
+	__u8 width;    /* bytes that count, 8, 4, 2 or 1; 0: there is no such value */
+	__u8 loads;
+	__s32 off[VALUE_LOADS];
+	__s32 add;
 };
 
 /* A probe on the instruction that copies decrypted bytes to the caller; value of the map sites. */
 struct record_site {
 	__u64 cookie;
-	struct place_at handle; /* 8 bytes */
-	struct place_at type;	/* lowest byte; 23 is application data (RFC 8446 5.1) */
-	struct place_at peek;	/* 4 bytes; not 0: the bytes will come again */
+	struct value_at handle;
+	struct value_at type; /* lowest byte; 23 is application data (RFC 8446 5.1) */
+	struct value_at peek; /* not 0: the bytes will come again */
 };
 
 #define RECORD_SITES_MAX 256
+
+/* Where a library hands a secret over; value of the map secret_sites. */
+struct secret_site {
+	__u64 cookie; /* COOKIE_FILE_SHIFT and COOKIE_NO_FREE only */
+	__u32 fixed;  /* not 0: the label, by number; nothing in memory names it */
+	__u32 pad;
+	struct value_at handle; /* what stands for the connection */
+	struct value_at label;	/* address of its first character */
+	struct value_at label_len;
+	struct value_at random; /* address */
+	struct value_at secret; /* address */
+	struct value_at len;	/* of the secret; no such value: it has ABI_MASTER_LEN bytes */
+};
+
+#define SECRET_SITES_MAX 512
 
 /* The cookie of a probe says how to read the call; of a record site it is its index in sites. */
 #define COOKIE_DIR_OUT	  (1ULL << 0)
 #define COOKIE_OUT_ARG	  (1ULL << 1) /* success is > 0, the count is behind a pointer */
 #define COOKIE_SENDFILE	  (1ULL << 2)
-#define COOKIE_NO_FREE	  (1ULL << 3) /* the file's end-of-connection function is not probed */
 #define COOKIE_HANDSHAKE  (1ULL << 3) /* moves no plaintext, but uses the socket */
 #define COOKIE_REPORTED	  (1ULL << 4) /* used by BPF: a nested call has reported the bytes */
+#define COOKIE_NO_FREE	  (1ULL << 5) /* secret sites: nothing tells when a handle ends */
 #define COOKIE_ARG_SHIFT  8	      /* 8 bits: which argument is the pointer */
 #define COOKIE_FILE_SHIFT 32	      /* 32 bits: the file's number in user space */
 
@@ -227,7 +276,10 @@ _Static_assert(sizeof(struct rec_conn) == 88, "rec_conn");
 _Static_assert(sizeof(struct rec_state) == 56, "rec_state");
 _Static_assert(sizeof(struct conn_key) == 16, "conn_key");
 _Static_assert(sizeof(struct conn) == 136, "conn");
-_Static_assert(sizeof(struct record_site) == 32, "record_site");
+_Static_assert(sizeof(struct value_at) == 20, "value_at");
+_Static_assert(sizeof(struct record_site) == 72, "record_site");
+_Static_assert(sizeof(struct secret_site) == 136, "secret_site");
+_Static_assert(sizeof(struct rec_secret) == 224, "rec_secret");
 _Static_assert(sizeof(struct filter_key) == 24, "filter_key");
 
 #endif

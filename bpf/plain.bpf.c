@@ -10,9 +10,11 @@
  * map values, and why tests/unit/test_bpf.c reads the verifier's figures.
  */
 #include "conns.bpf.h"
+#include "secrets.bpf.h"
 #include "state.bpf.h"
 #include "threads.bpf.h"
 #include "transfer.bpf.h"
+#include "values.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
@@ -21,18 +23,6 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 #else
 #define RETURN_SP(ctx) PT_REGS_SP(ctx)
 #endif
-
-/* The innermost call in progress, NULL when there is none. */
-static __always_inline struct frame *frame_top(struct thread *t)
-{
-	__u32 depth;
-
-	if (!t || !t->depth)
-		return NULL;
-	depth = t->depth - 1;
-	barrier_var(depth); /* the mask is for the verifier and must stay */
-	return &t->frame[depth & (FRAMES - 1)];
-}
 
 /* A write ended unseen: the next one is not its continuation. */
 static __noinline int ahead_forget(struct thread *t, __u64 handle)
@@ -215,20 +205,6 @@ int call_return(struct pt_regs *ctx)
 	return 0;
 }
 
-/* Up to 8 bytes that are at a place; 0 when it can't be read. */
-static __noinline __u64 place_read(struct pt_regs *ctx, struct place_at *place)
-{
-	__u64 value = 0;
-
-	if (!place)
-		return 0;
-	bpf_probe_read_kernel(&value, sizeof(value), (void *)ctx + place->reg_off);
-	if (place->on_stack &&
-	    bpf_probe_read_user(&value, sizeof(value), (void *)value + place->disp))
-		return 0;
-	return value;
-}
-
 /*
  * Inside the read function, where decrypted bytes are copied to the caller. Only for calls that
  * were under way when the probes came: others were seen at their entry and will be at their return.
@@ -244,9 +220,9 @@ int record_move(struct pt_regs *ctx)
 
 	if (!t || t->depth || !len)
 		return 0;
-	if ((__u8)place_read(ctx, &site->type) != 23 || (__u32)place_read(ctx, &site->peek))
+	if ((__u8)value_read(ctx, &site->type) != 23 || value_read(ctx, &site->peek))
 		return 0;
-	handle = place_read(ctx, &site->handle);
+	handle = value_read(ctx, &site->handle);
 	if (!handle)
 		return 0;
 	t->dir = ABI_IN;
@@ -255,6 +231,18 @@ int record_move(struct pt_regs *ctx)
 		transfer(t, c, PT_REGS_PARM2(ctx), len);
 	else
 		untracked(len);
+	return 0;
+}
+
+SEC("uprobe")
+int secret_handed(struct pt_regs *ctx)
+{
+	__u32 index = bpf_get_attach_cookie(ctx);
+	struct secret_site *site = bpf_map_lookup_elem(&secret_sites, &index);
+	struct thread *t = site ? thread_get() : NULL;
+
+	if (t && secret_report(ctx, t, site))
+		count(CNT_LOST_SECRETS, 1);
 	return 0;
 }
 
@@ -269,7 +257,7 @@ int handle_free(struct pt_regs *ctx)
 
 	if (!c)
 		return 0;
-	if (!c->off[0] && !c->off[1])
+	if (!c->announced)
 		goto forget;
 	r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
 	if (r) {

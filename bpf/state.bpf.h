@@ -75,9 +75,25 @@ struct {
 	__type(value, struct record_site);
 } sites SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, SECRET_SITES_MAX);
+	__type(key, __u32);
+	__type(value, struct secret_site);
+} secret_sites SEC(".maps");
+
+/* The oldest ones make room: a handshake is over in seconds. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 16384);
+	__type(key, struct conn_key);
+	__type(value, struct handshake);
+} handshakes SEC(".maps");
+
 /* Templates of new map values: too large for the stack. */
 static const struct thread new_thread;
 static const struct conn new_conn;
+static const struct handshake new_handshake;
 static const __u32 one = 1;
 
 static __always_inline void count(__u32 which, __u64 n)

@@ -90,4 +90,16 @@ static __always_inline struct thread *thread_find(void)
 	return bpf_map_lookup_elem(&threads, &tid);
 }
 
+/* The innermost call in progress, NULL when there is none. */
+static __always_inline struct frame *frame_top(struct thread *t)
+{
+	__u32 depth;
+
+	if (!t || !t->depth)
+		return NULL;
+	depth = t->depth - 1;
+	barrier_var(depth); /* the mask is for the verifier and must stay */
+	return &t->frame[depth & (FRAMES - 1)];
+}
+
 #endif

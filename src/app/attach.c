@@ -121,24 +121,24 @@ static uint64_t cookie_of(const struct tls_site *site, size_t file)
 	return cookie;
 }
 
-static bool place_at(const struct place *place, struct place_at *ret_at)
+/* False when it is in a register that this machine does not have. No place is fine. */
+static bool value_at(const struct place *place, struct value_at *ret_at)
 {
-	bool on_stack = place->reg == PLACE_STACK;
-	int off = regs_offset(on_stack ? REGS_SP : place->reg);
+	int off = regs_offset(place->reg);
 
-	*ret_at = (struct place_at) {
+	*ret_at = (struct value_at) {
 		.reg_off = (uint16_t)off,
-		.on_stack = on_stack,
-		.disp = place->disp,
+		.width = place->width,
+		.loads = place->loads,
+		.off = { place->off[0], place->off[1], place->off[2] },
+		.add = place->add,
 	};
-	return off >= 0;
+	return !place->width || off >= 0;
 }
 
 /* All record sites of a file or none: a part of them would see a part of the bytes. */
-static size_t make_records(const struct target *target, size_t file, struct tap_site *sites)
+static size_t make_records(const struct tls_sites *found, size_t file, struct tap_site *sites)
 {
-	const struct tls_sites *found = &target->sites;
-
 	for (size_t i = 0; i < found->record_count; i++) {
 		const struct tls_site *site = &found->record[i];
 		struct record_site *record = &sites[i].record;
@@ -146,41 +146,115 @@ static size_t make_records(const struct target *target, size_t file, struct tap_
 		sites[i].program = TAP_RECORD;
 		sites[i].offset = site->offset;
 		sites[i].cookie = cookie_of(site, file);
-		if (!place_at(&site->handle, &record->handle) ||
-		    !place_at(&site->type, &record->type) || !place_at(&site->peek, &record->peek))
+		if (!value_at(&site->handle, &record->handle) ||
+		    !value_at(&site->type, &record->type) || !value_at(&site->peek, &record->peek))
 			return 0;
 	}
 	return found->record_count;
 }
 
-static size_t make_sites(const struct target *target, size_t file, struct tap_site *sites)
+static bool has_free(const struct tls_sites *found)
 {
-	const struct tls_sites *found = &target->sites;
-
 	for (size_t i = 0; i < found->count; i++) {
-		sites[i].program = found->site[i].recipe->role == ROLE_FREE ? TAP_FREE : TAP_CALL;
-		sites[i].offset = found->site[i].offset;
-		sites[i].cookie = cookie_of(&found->site[i], file);
+		if (found->site[i].recipe->role == ROLE_FREE)
+			return true;
 	}
-	return found->count + make_records(target, file, sites + found->count);
+	return false;
 }
 
-/* Probes one file for everybody, or once for each process that was asked for. */
-static int attach_target(struct tap *tap, const struct target *target, size_t file,
-			 const struct selection *sel, bool each_pid)
+static size_t make_secrets(const struct tls_sites *found, size_t file, struct tap_site *sites)
 {
-	struct tap_site sites[TLS_SITES_MAX + TLS_RECORDS_MAX];
-	size_t count = make_sites(target, file, sites);
+	size_t count = 0;
+
+	for (size_t i = 0; i < found->secret_count; i++) {
+		const struct tls_secret *secret = &found->secret[i];
+		struct tap_site *site = &sites[count];
+
+		site->program = TAP_SECRET;
+		site->offset = secret->offset;
+		site->cookie = (uint64_t)file << COOKIE_FILE_SHIFT;
+		if (!has_free(found))
+			site->cookie |= COOKIE_NO_FREE;
+		site->secret.fixed = secret->fixed;
+		if (value_at(&secret->handle, &site->secret.handle) &&
+		    value_at(&secret->label, &site->secret.label) &&
+		    value_at(&secret->label_len, &site->secret.label_len) &&
+		    value_at(&secret->random, &site->secret.random) &&
+		    value_at(&secret->secret, &site->secret.secret) &&
+		    value_at(&secret->len, &site->secret.len))
+			count++;
+	}
+	return count;
+}
+
+/* What moves plaintext is left out when only secrets are wanted. */
+static size_t make_calls(const struct tls_sites *found, size_t file, bool plaintext,
+			 struct tap_site *sites)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < found->count; i++) {
+		enum tls_role role = found->site[i].recipe->role;
+
+		if (!plaintext && role != ROLE_FREE && role != ROLE_HANDSHAKE)
+			continue;
+		sites[count].program = role == ROLE_FREE ? TAP_FREE : TAP_CALL;
+		sites[count].offset = found->site[i].offset;
+		sites[count].cookie = cookie_of(&found->site[i], file);
+		count++;
+	}
+	return count;
+}
+
+#define SITES_MAX (TLS_SITES_MAX + TLS_RECORDS_MAX + TLS_SECRETS_MAX)
+
+static size_t make_sites(const struct tls_sites *found, size_t file, const struct targets *targets,
+			 struct tap_site *sites)
+{
+	size_t count = 0;
+
+	if (targets->secrets)
+		count = make_secrets(found, file, sites);
+	/* Without secrets to follow, the end of a connection is of no interest. */
+	if (targets->plaintext || count)
+		count += make_calls(found, file, targets->plaintext, sites + count);
+	if (targets->plaintext)
+		count += make_records(found, file, sites + count);
+	return count;
+}
+
+/* Probes one library for everybody, or once for each process that was asked for. */
+static int attach_sites(struct tap *tap, int fd, const struct selection *sel, bool each_pid,
+			const struct tap_site *sites, size_t count)
+{
 	int r = -ESRCH;
 
 	if (!each_pid)
-		return tap_attach(tap, target->fd, 0, sites, count);
+		return tap_attach(tap, fd, 0, sites, count);
 	for (size_t i = 0; i < sel->pid_count; i++) {
-		int one = tap_attach(tap, target->fd, sel->pids[i], sites, count);
+		int one = tap_attach(tap, fd, sel->pids[i], sites, count);
 
 		if (!one || r == -ESRCH)
 			r = one;
 	}
+	return r;
+}
+
+static int attach_target(struct tap *tap, const struct targets *targets, size_t file,
+			 const struct selection *sel, bool each_pid, size_t *probes)
+{
+	const struct target *target = &targets->items[file];
+	struct tap_site *sites = calloc(SITES_MAX, sizeof(*sites));
+	int r = sites ? 0 : -ENOMEM;
+
+	for (size_t i = 0; i < target->found_count && !r; i++) {
+		size_t count = make_sites(&target->found[i], file, targets, sites);
+
+		r = attach_sites(tap, target->fd, sel, each_pid, sites, count);
+		if (!r)
+			*probes += count;
+	}
+	free(sites);
 	return r;
 }
 
@@ -215,15 +289,12 @@ int attach_all(struct tap *tap, const struct targets *targets, const struct sele
 
 	(void)procfs_each(early_process, &early);
 	for (size_t i = 0; i < targets->count; i++) {
-		const struct target *target = &targets->items[i];
-		int r = attach_target(tap, target, i, sel, each_pid);
+		int r = attach_target(tap, targets, i, sel, each_pid, &probes);
 
-		if (!r) {
-			probes += target->sites.count + target->sites.record_count;
+		if (!r)
 			continue;
-		}
 		last = r;
-		log_error("can't probe %s: %s", target->path, strerror(-r));
+		log_error("can't probe %s: %s", targets->items[i].path, strerror(-r));
 	}
 	*ret_probes = probes;
 	if (probes)

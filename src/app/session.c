@@ -305,7 +305,13 @@ static int start(struct session *s, size_t *ret_probes)
 
 int session_run(const struct session_request *request)
 {
-	struct session s = { .request = request, .out_fd = -1, .notify = -1 };
+	struct session s = {
+		.request = request,
+		.out_fd = -1,
+		.notify = -1,
+		.targets = { .plaintext = request->plaintext,
+			     .secrets = request->keys || request->keylog },
+	};
 	size_t probes;
 	int r;
 

@@ -20,6 +20,9 @@ struct session_request {
 	struct option_list exes;
 	bool children;
 	const char *output; /* NULL or "-": stdout */
+	bool plaintext;
+	const char *keylog; /* NULL: none; else a file that gets the secrets */
+	bool keys;	    /* the output is a key log itself */
 	bool json;
 	bool hex;
 	uint64_t duration_ns; /* 0: no end */

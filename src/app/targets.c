@@ -31,10 +31,13 @@ void targets_done(struct targets *targets)
 	for (size_t i = 0; i < targets->count; i++) {
 		close(targets->items[i].fd);
 		free(targets->items[i].path);
+		free(targets->items[i].found);
 	}
 	free(targets->items);
 	free(targets->seen);
-	memset(targets, 0, sizeof(*targets));
+	targets->items = NULL;
+	targets->seen = NULL;
+	targets->count = targets->seen_count = 0;
 }
 
 static bool is_seen(const struct targets *targets, dev_t dev, ino_t ino)
@@ -58,10 +61,14 @@ static int see(struct targets *targets, dev_t dev, ino_t ino)
 	return 0;
 }
 
-static void describe(const struct target *t)
+static void describe(const struct target *t, const struct tls_sites *s)
 {
-	const struct tls_sites *s = &t->sites;
-
+	log_verbose("%s: %s, %s", t->path, s->library->name, s->recognised);
+	for (size_t i = 0; i < s->secret_count; i++)
+		log_verbose("%s: %s at 0x%llx (%s)", t->path, s->secret[i].function,
+			    (unsigned long long)s->secret[i].offset, rung_name(s->secret[i].rung));
+	for (size_t i = 0; i < s->problem_count; i++)
+		log_verbose("%s: %s", t->path, s->problem[i]);
 	for (size_t i = 0; i < s->count; i++)
 		log_verbose("%s: %s at 0x%llx (%s)", t->path, s->site[i].function,
 			    (unsigned long long)s->site[i].offset, rung_name(s->site[i].rung));
@@ -71,6 +78,16 @@ static void describe(const struct target *t)
 	for (size_t i = 0; i < s->missing_count; i++)
 		log_verbose("%s: no %s: %s", t->path, s->missing[i]->function,
 			    s->missing[i]->costs);
+}
+
+static bool is_wanted(const struct targets *targets, const struct target *t)
+{
+	for (size_t i = 0; i < t->found_count; i++) {
+		if ((targets->plaintext && t->found[i].count) ||
+		    (targets->secrets && t->found[i].secret_count))
+			return true;
+	}
+	return false;
 }
 
 /* The name behind links, as the kernel has it; the one given when there is no other. */
@@ -105,8 +122,10 @@ static int add_fd(struct targets *targets, int fd, const char *path)
 	r = image_open_fd(fd, &image);
 	if (r)
 		goto fail;
-	r = tls_resolve(image, &t.library, &t.sites);
+	r = tls_resolve(image, &t.found, &t.found_count);
 	image_free(image);
+	if (!r && !is_wanted(targets, &t))
+		r = -ENOENT;
 	if (r) {
 		r = r == -ENOENT ? -ESRCH : r;
 		goto fail;
@@ -122,10 +141,12 @@ static int add_fd(struct targets *targets, int fd, const char *path)
 	t.dev = st.st_dev;
 	t.ino = st.st_ino;
 	items[targets->count++] = t;
-	describe(&t);
+	for (size_t i = 0; i < t.found_count; i++)
+		describe(&t, &t.found[i]);
 	return 0;
 fail:
 	free(t.path);
+	free(t.found);
 	close(fd);
 	return r;
 }

@@ -14,12 +14,15 @@ struct target {
 	int fd;
 	dev_t dev;
 	ino_t ino;
-	char *path; /* for people; the file may be deleted or in another root */
-	const struct tls_library *library;
-	struct tls_sites sites;
+	char *path;		 /* for people; the file may be deleted or in another root */
+	struct tls_sites *found; /* one for each library in it */
+	size_t found_count;
 };
 
+/* Zero is not enough: say what is wanted. */
 struct targets {
+	bool plaintext; /* files with plaintext functions count */
+	bool secrets;	/* files where secrets are handed over count */
 	struct target *items;
 	size_t count;
 	struct seen_file *seen; /* files looked at, tapped or not */

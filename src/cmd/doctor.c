@@ -80,14 +80,14 @@ static bool show_load(void)
 	return r == 0;
 }
 
-static void show_target(const struct target *t)
+static void show_library(const struct target *t, const struct tls_sites *s)
 {
-	const struct tls_sites *s = &t->sites;
 	char text[128];
 
-	snprintf(text, sizeof(text), "%s, %zu function%s to probe%s", t->library->name, s->count,
+	snprintf(text, sizeof(text), "%s, %zu function%s to probe%s%s", s->library->name, s->count,
 		 s->count == 1 ? "" : "s",
-		 s->internal ? "" : ", by exported names: BIO_f_ssl is not seen");
+		 !s->count || s->internal ? "" : ", by exported names: BIO_f_ssl is not seen",
+		 s->secret_count ? ", secrets" : "");
 	line("ok", t->path, text);
 	for (size_t i = 0; i < s->missing_count; i++) {
 		snprintf(text, sizeof(text), "no %.40s", s->missing[i]->function);
@@ -97,13 +97,15 @@ static void show_target(const struct target *t)
 
 static bool show_targets(void)
 {
-	struct targets targets = { 0 };
+	struct targets targets = { .plaintext = true, .secrets = true };
 	bool found;
 
 	(void)targets_add_system(&targets);
 	(void)targets_add_all(&targets);
-	for (size_t i = 0; i < targets.count; i++)
-		show_target(&targets.items[i]);
+	for (size_t i = 0; i < targets.count; i++) {
+		for (size_t j = 0; j < targets.items[i].found_count; j++)
+			show_library(&targets.items[i], &targets.items[i].found[j]);
+	}
 	found = targets.count > 0;
 	if (!found)
 		line("MISSING", "TLS libraries", "none found");

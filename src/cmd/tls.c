@@ -89,7 +89,8 @@ static int check(struct tls_options *opts)
 
 int cmd_tls(int argc, char **argv)
 {
-	struct tls_options opts = { .request = { .ring_bytes = RING_DEFAULT,
+	struct tls_options opts = { .request = { .plaintext = true,
+						 .ring_bytes = RING_DEFAULT,
 						 .queue_bytes = QUEUE_DEFAULT,
 						 .ready_fd = -1 } };
 	char error[256];

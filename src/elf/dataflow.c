@@ -206,7 +206,7 @@ static struct place place_find(const struct walk *walk, const struct state *stat
 			continue;
 		for (j = 0; j < walk->read_count; j++) {
 			if (walk->read[j] == slot->off)
-				return (struct place) { PLACE_STACK, slot->val.width, disp };
+				return place_memory(stack, disp, slot->val.width);
 		}
 	}
 	return (struct place) { 0 };

@@ -14,14 +14,7 @@
 
 #include "elf/callee.h"
 #include "elf/image.h"
-
-#define PLACE_STACK 0xff
-
-struct place {
-	uint8_t reg; /* as the decoder numbers them; PLACE_STACK: at disp from the stack pointer */
-	uint8_t width; /* bytes of the argument that are there, lowest first; 0: it is nowhere */
-	int32_t disp;
-};
+#include "elf/place.h"
 
 /* A direct call of memcpy or memmove; nothing of it has been executed yet. */
 struct copy {

@@ -14,17 +14,19 @@
 
 /* Ceilings. Real files stay far below; a file above them was made to waste memory. */
 #define PHDRS_MAX    1024
-#define SEGMENTS_MAX 16
+#define SEGMENTS_MAX 32
 #define SYMTAB_MAX   (UINT64_C(256) << 20)
 #define STRTAB_MAX   (UINT64_C(512) << 20)
 #define RELA_MAX     (UINT64_C(64) << 20)
-#define UNWIND_MAX   (UINT64_C(16) << 20)
+#define UNWIND_MAX   (UINT64_C(32) << 20)
+#define NOTES_MAX    4096
 
-/* The part of an executable segment that is in the file. */
+/* The part of a loaded segment that is in the file. */
 struct segment {
 	uint64_t vaddr;
 	uint64_t offset;
 	uint64_t len;
+	bool exec;
 };
 
 struct image {
@@ -34,6 +36,8 @@ struct image {
 	uint16_t machine;
 	size_t segment_count;
 	struct segment segment[SEGMENTS_MAX];
+	const uint8_t *memory; /* the whole file; NULL when it is read from fd */
+	struct image *debug;   /* its symbols count as well; NULL: none */
 };
 
 static int header_check(const Elf64_Ehdr *ehdr)
@@ -66,7 +70,7 @@ static int image_read_segments(struct image *image)
 
 		if (!gelf_getphdr(image->elf, (int)i, &phdr))
 			return -ENOEXEC;
-		if (phdr.p_type != PT_LOAD || !(phdr.p_flags & PF_X) || !phdr.p_filesz)
+		if (phdr.p_type != PT_LOAD || !phdr.p_filesz)
 			continue;
 		if (phdr.p_offset > image->len || phdr.p_filesz > image->len - phdr.p_offset ||
 		    phdr.p_vaddr > UINT64_MAX - phdr.p_filesz)
@@ -76,6 +80,7 @@ static int image_read_segments(struct image *image)
 		seg->vaddr = phdr.p_vaddr;
 		seg->offset = phdr.p_offset;
 		seg->len = phdr.p_filesz;
+		seg->exec = phdr.p_flags & PF_X;
 		image->segment_count++;
 	}
 	return 0;
@@ -99,6 +104,7 @@ static int image_new(int fd, const void *data, uint64_t len, const Elf64_Ehdr *e
 	image->fd = fd;
 	image->len = len;
 	image->machine = ehdr->e_machine;
+	image->memory = data;
 	elf_version(EV_CURRENT);
 	/* libelf's type lacks the const; it only reads. */
 	image->elf = data ? elf_memory((char *)data, len) : elf_begin(fd, ELF_C_READ, NULL);
@@ -175,6 +181,7 @@ void image_free(struct image *image)
 {
 	if (!image)
 		return;
+	image_free(image->debug);
 	elf_end(image->elf);
 	if (image->fd >= 0)
 		close(image->fd);
@@ -186,22 +193,106 @@ uint16_t image_machine(const struct image *image)
 	return image->machine;
 }
 
-/* The executable bytes at vaddr: where they are in the file and how many there are. */
-static bool image_find(const struct image *image, uint64_t vaddr, uint64_t *ret_offset,
-		       uint64_t *ret_len)
+/* The bytes at vaddr: where they are in the file and how many of them are in that segment. */
+static bool segment_find(const struct image *image, bool exec, uint64_t vaddr, uint64_t *ret_offset,
+			 uint64_t *ret_len)
 {
 	size_t i;
 
 	for (i = 0; i < image->segment_count; i++) {
 		const struct segment *seg = &image->segment[i];
 
-		if (vaddr < seg->vaddr || vaddr - seg->vaddr >= seg->len)
+		if ((exec && !seg->exec) || vaddr < seg->vaddr || vaddr - seg->vaddr >= seg->len)
 			continue;
 		*ret_offset = seg->offset + (vaddr - seg->vaddr);
 		*ret_len = seg->len - (vaddr - seg->vaddr);
 		return true;
 	}
 	return false;
+}
+
+static bool image_find(const struct image *image, uint64_t vaddr, uint64_t *ret_offset,
+		       uint64_t *ret_len)
+{
+	return segment_find(image, true, vaddr, ret_offset, ret_len);
+}
+
+static int file_read(const struct image *image, uint64_t offset, void *buf, size_t len)
+{
+	size_t done = 0;
+
+	if (offset > image->len || len > image->len - offset)
+		return -ENODATA;
+	if (image->memory) {
+		memcpy(buf, image->memory + offset, len);
+		return 0;
+	}
+	while (done < len) {
+		ssize_t n =
+			pread(image->fd, (char *)buf + done, len - done, (off_t)(offset + done));
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n ? -errno : -ENODATA;
+		done += (size_t)n;
+	}
+	return 0;
+}
+
+int image_read(const struct image *image, uint64_t vaddr, void *buf, size_t len)
+{
+	uint64_t offset, there;
+
+	if (!segment_find(image, false, vaddr, &offset, &there) || there < len)
+		return -EADDRNOTAVAIL;
+	return file_read(image, offset, buf, len);
+}
+
+static int segment_walk(const struct image *image, const struct segment *seg, uint8_t *buf,
+			size_t overlap, image_window_fn fn, void *arg)
+{
+	uint64_t pos = 0;
+	int r;
+
+	for (;;) {
+		uint64_t len = seg->len - pos;
+
+		if (len > IMAGE_WINDOW)
+			len = IMAGE_WINDOW;
+		r = file_read(image, seg->offset + pos, buf, len);
+		if (!r)
+			r = fn(arg, seg->vaddr + pos, buf, len);
+		if (r || pos + len == seg->len)
+			return r;
+		pos += len - overlap;
+	}
+}
+
+int image_walk(const struct image *image, bool exec, size_t overlap, image_window_fn fn, void *arg)
+{
+	uint64_t total = 0;
+	uint8_t *buf;
+	size_t i;
+	int r = 0;
+
+	if (overlap >= IMAGE_WINDOW / 2)
+		return -EINVAL;
+	buf = malloc(IMAGE_WINDOW);
+	if (!buf)
+		return -ENOMEM;
+	for (i = 0; i < image->segment_count && !r; i++) {
+		const struct segment *seg = &image->segment[i];
+
+		if (exec && !seg->exec)
+			continue;
+		/* Segments that lie over each other many times were made to waste time. */
+		total += seg->len;
+		r = total > 2 * image->len ? -EFBIG
+					   : segment_walk(image, seg, buf, overlap, fn, arg);
+	}
+	free(buf);
+	return r;
 }
 
 int image_offset(const struct image *image, uint64_t vaddr, uint64_t *ret_offset)
@@ -240,8 +331,18 @@ const char *rung_name(enum rung rung)
 		return "symtab";
 	case RUNG_DYNSYM:
 		return "dynsym";
+	case RUNG_DEBUG_FILE:
+		return "debug file";
+	case RUNG_PCLNTAB:
+		return "pclntab";
+	case RUNG_STRINGS:
+		return "strings";
 	case RUNG_CODE:
 		return "code";
+	case RUNG_ACCESSOR:
+		return "accessor";
+	case RUNG_USER:
+		return "user";
 	case RUNG_NONE:
 		break;
 	}
@@ -312,15 +413,16 @@ static int name_compare(const void *name, const void *wanted)
 	return strcmp(name, ((const struct wanted *)wanted)->name);
 }
 
-static int table_search(const struct image *image, enum rung rung, struct wanted *wanted,
-			size_t count)
+/* table: the image itself or its debug file, which has the symbols but not the code. */
+static int table_search(const struct image *image, const struct image *table, enum rung rung,
+			struct wanted *wanted, size_t count)
 {
 	struct bytes symbols, strings;
 	uint64_t offset, len;
 	size_t i;
 	int found = 0;
 
-	if (!table_read(image, rung == RUNG_DYNSYM ? SHT_DYNSYM : SHT_SYMTAB, &symbols, &strings))
+	if (!table_read(table, rung == RUNG_DYNSYM ? SHT_DYNSYM : SHT_SYMTAB, &symbols, &strings))
 		return 0;
 	for (i = 0; symbols.len - i >= sizeof(Elf64_Sym); i += sizeof(Elf64_Sym)) {
 		struct wanted *hit;
@@ -343,6 +445,12 @@ static int table_search(const struct image *image, enum rung rung, struct wanted
 	return found;
 }
 
+void image_set_debug(struct image *image, struct image *debug)
+{
+	image_free(image->debug);
+	image->debug = debug;
+}
+
 int image_symbols(const struct image *image, const char *const *names, size_t count,
 		  struct symbol *ret_symbols)
 {
@@ -359,11 +467,92 @@ int image_symbols(const struct image *image, const char *const *names, size_t co
 		wanted[i].symbol = &ret_symbols[i];
 	}
 	qsort(wanted, count, sizeof(*wanted), wanted_compare);
-	found = table_search(image, RUNG_DYNSYM, wanted, count);
+	found = table_search(image, image, RUNG_DYNSYM, wanted, count);
 	if ((size_t)found < count)
-		found += table_search(image, RUNG_SYMTAB, wanted, count);
+		found += table_search(image, image, RUNG_SYMTAB, wanted, count);
+	if ((size_t)found < count && image->debug)
+		found += table_search(image, image->debug, RUNG_DEBUG_FILE, wanted, count);
 	free(wanted);
 	return found;
+}
+
+int image_section(const struct image *image, const char *name, uint64_t *ret_vaddr,
+		  uint64_t *ret_offset, uint64_t *ret_len)
+{
+	size_t index, len = strlen(name) + 1;
+	Elf_Scn *scn = NULL, *strings;
+	struct bytes names;
+	GElf_Shdr shdr;
+
+	if (elf_getshdrstrndx(image->elf, &index))
+		return -ENOENT;
+	strings = elf_getscn(image->elf, index);
+	if (!strings || !gelf_getshdr(strings, &shdr) ||
+	    !section_read(image, strings, &shdr, STRTAB_MAX, &names))
+		return -ENOENT;
+	while ((scn = elf_nextscn(image->elf, scn))) {
+		if (!gelf_getshdr(scn, &shdr) || shdr.sh_name >= names.len ||
+		    names.len - shdr.sh_name < len || memcmp(names.data + shdr.sh_name, name, len))
+			continue;
+		if (shdr.sh_type == SHT_NOBITS || shdr.sh_offset > image->len ||
+		    shdr.sh_size > image->len - shdr.sh_offset)
+			return -ENOENT;
+		*ret_vaddr = shdr.sh_addr;
+		*ret_offset = shdr.sh_offset;
+		*ret_len = shdr.sh_size;
+		return 0;
+	}
+	return -ENOENT;
+}
+
+int image_read_at(const struct image *image, uint64_t offset, void *buf, size_t len)
+{
+	return file_read(image, offset, buf, len);
+}
+
+/* Looks through one segment of notes; their fields are aligned to 4 bytes. */
+static bool build_id_find(const uint8_t *p, size_t len, uint8_t *ret_id, size_t *ret_len)
+{
+	Elf64_Nhdr note;
+
+	while (len >= sizeof(note)) {
+		uint64_t name, desc;
+
+		memcpy(&note, p, sizeof(note));
+		name = ((uint64_t)note.n_namesz + 3) & ~UINT64_C(3);
+		desc = ((uint64_t)note.n_descsz + 3) & ~UINT64_C(3);
+		if (name > len - sizeof(note) || desc > len - sizeof(note) - name)
+			return false;
+		if (note.n_type == NT_GNU_BUILD_ID && note.n_namesz == 4 &&
+		    !memcmp(p + sizeof(note), "GNU", 4) && note.n_descsz &&
+		    note.n_descsz <= IMAGE_BUILD_ID_MAX) {
+			memcpy(ret_id, p + sizeof(note) + name, note.n_descsz);
+			*ret_len = note.n_descsz;
+			return true;
+		}
+		p += sizeof(note) + name + desc;
+		len -= sizeof(note) + name + desc;
+	}
+	return false;
+}
+
+int image_build_id(const struct image *image, uint8_t ret_id[IMAGE_BUILD_ID_MAX], size_t *ret_len)
+{
+	uint8_t notes[NOTES_MAX];
+	GElf_Phdr phdr;
+	size_t count, i;
+
+	if (elf_getphdrnum(image->elf, &count))
+		return -ENOENT;
+	for (i = 0; i < count; i++) {
+		if (!gelf_getphdr(image->elf, (int)i, &phdr) || phdr.p_type != PT_NOTE ||
+		    phdr.p_filesz > sizeof(notes) ||
+		    file_read(image, phdr.p_offset, notes, phdr.p_filesz))
+			continue;
+		if (build_id_find(notes, phdr.p_filesz, ret_id, ret_len))
+			return 0;
+	}
+	return -ENOENT;
 }
 
 /* Goes through the relocations of all sections. */
@@ -492,36 +681,58 @@ static const char *unwind_find(const struct image *image, uint64_t *ret_vaddr, u
 	return (const char *)data->d_buf + sizeof(header);
 }
 
-int image_function_len(const struct image *image, uint64_t vaddr, uint64_t *ret_len)
+/*
+ * The entry with the last function that begins at or before vaddr. The last one of all has no
+ * known end.
+ */
+static bool unwind_search(const char *table, uint32_t count, int64_t vaddr, int64_t *ret_start,
+			  int64_t *ret_end)
 {
 	struct unwind_entry entry;
-	uint32_t low = 0, high, count;
-	const char *table;
-	uint64_t base;
-	int64_t start;
+	uint32_t low = 0, high;
 
-	table = unwind_find(image, &base, &count);
-	if (!table)
-		return -ENOENT;
-	start = (int64_t)(vaddr - base);
-	/* The first entry behind start. */
 	for (high = count; low < high;) {
 		uint32_t middle = low + (high - low) / 2;
 
 		memcpy(&entry, table + (size_t)middle * sizeof(entry), sizeof(entry));
-		if (entry.start <= start)
+		if (entry.start <= vaddr)
 			low = middle + 1;
 		else
 			high = middle;
 	}
 	if (!low || low == count)
-		return -ENOENT;
+		return false;
 	memcpy(&entry, table + (size_t)(low - 1) * sizeof(entry), sizeof(entry));
-	if (entry.start != start)
-		return -ENOENT;
+	*ret_start = entry.start;
 	memcpy(&entry, table + (size_t)low * sizeof(entry), sizeof(entry));
-	if (entry.start <= start)
+	*ret_end = entry.start;
+	return *ret_start < *ret_end;
+}
+
+int image_function_at(const struct image *image, uint64_t vaddr, uint64_t *ret_start,
+		      uint64_t *ret_len)
+{
+	int64_t start, end;
+	uint32_t count;
+	const char *table;
+	uint64_t base;
+
+	table = unwind_find(image, &base, &count);
+	if (!table || !unwind_search(table, count, (int64_t)(vaddr - base), &start, &end))
 		return -ENOENT;
-	*ret_len = (uint64_t)(entry.start - start);
+	*ret_start = base + (uint64_t)start;
+	*ret_len = (uint64_t)(end - start);
 	return 0;
+}
+
+int image_function_len(const struct image *image, uint64_t vaddr, uint64_t *ret_len)
+{
+	uint64_t start, len;
+	int err = image_function_at(image, vaddr, &start, &len);
+
+	if (!err && start != vaddr)
+		err = -ENOENT;
+	if (!err)
+		*ret_len = len;
+	return err;
 }

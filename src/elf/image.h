@@ -7,6 +7,7 @@
 #ifndef IMAGE_H
 #define IMAGE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -49,6 +50,47 @@ const uint8_t *image_code_part(const struct image *image, uint64_t vaddr, size_t
 			       size_t *ret_len);
 
 /*
+ * Copies len bytes at vaddr of any loaded segment, as they are in the file. -EADDRNOTAVAIL when
+ * they are not all in one segment; what pread(2) says.
+ */
+int image_read(const struct image *image, uint64_t vaddr, void *buf, size_t len);
+/* The same by the place in the file. -ENODATA when it ends before. */
+int image_read_at(const struct image *image, uint64_t offset, void *buf, size_t len);
+
+/*
+ * Calls fn for the bytes of all loaded segments, or of the executable ones, in windows of at most
+ * IMAGE_WINDOW; each but the first of a segment begins with the last overlap bytes of the one before. A
+ * nonzero result of fn ends the walk and is returned. -ENOMEM, -EFBIG, what pread(2) says.
+ */
+#define IMAGE_WINDOW (UINT64_C(1) << 20)
+typedef int (*image_window_fn)(void *arg, uint64_t vaddr, const uint8_t *p, size_t len);
+int image_walk(const struct image *image, bool exec, size_t overlap, image_window_fn fn, void *arg);
+
+/*
+ * A section by name: where it is loaded, where it is in the file, its length, all of which is in
+ * the file. -ENOENT. Whoever strips a file may remove all sections.
+ */
+int image_section(const struct image *image, const char *name, uint64_t *ret_vaddr,
+		  uint64_t *ret_offset, uint64_t *ret_len);
+
+/* The build ID that the linker put into the file. -ENOENT when there is none. */
+#define IMAGE_BUILD_ID_MAX 64
+int image_build_id(const struct image *image, uint8_t ret_id[IMAGE_BUILD_ID_MAX], size_t *ret_len);
+
+/*
+ * Gives an image the file with its debug symbols, which it then owns: image_symbols() looks there
+ * last. The caller has made sure that the two belong together.
+ */
+void image_set_debug(struct image *image, struct image *debug);
+
+/*
+ * The function that vaddr is in: where it begins, and how much code there is to the beginning of
+ * the next one, as the table for unwinding the stack says. -ENOENT when it does not say so.
+ */
+int image_function_at(const struct image *image, uint64_t vaddr, uint64_t *ret_start,
+		      uint64_t *ret_len);
+
+/*
  * How much code there is from vaddr, where a function must begin, to the beginning of the next
  * function, as the table for unwinding the stack says. -ENOENT when it does not say so.
  */
@@ -73,7 +115,12 @@ enum rung {
 	RUNG_NONE,
 	RUNG_SYMTAB,
 	RUNG_DYNSYM,
-	RUNG_CODE, /* followed from an exported function's code */
+	RUNG_DEBUG_FILE, /* the symbol table of a separate debug file */
+	RUNG_PCLNTAB,	 /* Go's table of functions */
+	RUNG_STRINGS,	 /* references to label strings lead there */
+	RUNG_CODE,	 /* followed from an exported function's code */
+	RUNG_ACCESSOR,	 /* an exported function's code shows the offsets that it reads */
+	RUNG_USER,	 /* given by the user */
 };
 const char *rung_name(enum rung rung);
 
@@ -84,8 +131,8 @@ struct symbol {
 };
 
 /*
- * Looks for defined functions by name, all in one pass: in .dynsym, then in .symtab. The first
- * one of a name counts. Only functions with code in an executable segment are found.
+ * Looks for defined functions by name: in .dynsym, then in .symtab, then in the debug file's. The
+ * first one of a name counts. Only functions with code in an executable segment are found.
  * names: count of them, no two the same; ret_symbols: as many, rung RUNG_NONE where not found.
  * Returns the number found, or -ENOMEM. Damaged tables count as "not found".
  */

@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "event/secret.h"
+
 #define EVENT_COMM_LEN 16
 
 /* Direction as the tapped process sees it. The values are bpf/abi.h's. */
@@ -20,11 +22,12 @@ enum event_dir {
 };
 
 enum event_type {
-	EVENT_OPEN,  /* a connection is seen for the first time */
-	EVENT_DATA,  /* plaintext */
-	EVENT_GAP,   /* bytes that the library handled and cleartap could not get */
-	EVENT_CLOSE, /* no more will come of this connection */
-	EVENT_STATS, /* the summary, last event of a run */
+	EVENT_OPEN,   /* a connection is seen for the first time */
+	EVENT_DATA,   /* plaintext */
+	EVENT_GAP,    /* bytes that the library handled and cleartap could not get */
+	EVENT_CLOSE,  /* no more will come of this connection */
+	EVENT_SECRET, /* a secret of the connection's handshake */
+	EVENT_STATS,  /* the summary, last event of a run */
 };
 
 enum gap_reason {
@@ -77,6 +80,9 @@ struct stats {
 	uint64_t gaps[GAP_REASON_MAX];
 	uint64_t gap_bytes[GAP_REASON_MAX];
 	uint64_t calls_missed; /* TLS calls of which not even the length is known */
+	uint64_t secrets;
+	uint64_t secrets_lost;	  /* found the ring full, or their memory could not be read */
+	uint64_t secrets_refused; /* what was found in their place can't be right */
 };
 
 struct event {
@@ -96,6 +102,12 @@ struct event {
 
 	enum close_reason close; /* EVENT_CLOSE */
 	uint64_t total[DIR_MAX]; /* EVENT_CLOSE: bytes handled in each direction, gaps included */
+
+	/* EVENT_SECRET */
+	enum secret_label label;
+	const uint8_t *client_random; /* SECRET_RANDOM_LEN bytes */
+	const uint8_t *secret;
+	size_t secret_len; /* at most SECRET_LEN_MAX */
 
 	const struct stats *stats; /* EVENT_STATS */
 };

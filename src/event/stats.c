@@ -9,8 +9,8 @@
 #define LEN(array) (sizeof(array) / sizeof((array)[0]))
 
 static const char *const types[] = {
-	[EVENT_OPEN] = "open",	 [EVENT_DATA] = "data",	  [EVENT_GAP] = "gap",
-	[EVENT_CLOSE] = "close", [EVENT_STATS] = "stats",
+	[EVENT_OPEN] = "open",	 [EVENT_DATA] = "data",	    [EVENT_GAP] = "gap",
+	[EVENT_CLOSE] = "close", [EVENT_SECRET] = "secret", [EVENT_STATS] = "stats",
 };
 
 static const char *const dirs[DIR_MAX] = {

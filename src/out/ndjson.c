@@ -169,6 +169,8 @@ static int ndjson_event(struct sink *sink, const struct event *ev)
 	case EVENT_CLOSE:
 		put_close(&json, ev);
 		break;
+	case EVENT_SECRET:
+		break;
 	case EVENT_STATS:
 		put_stats(&json, ev->stats);
 		break;

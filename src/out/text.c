@@ -211,6 +211,8 @@ static int text_event(struct sink *sink, const struct event *ev)
 	case EVENT_CLOSE:
 		on_close(text, ev);
 		break;
+	case EVENT_SECRET:
+		break;
 	case EVENT_STATS:
 		/* The summary goes to stderr; the last line must be complete before it. */
 		escape_end_line(&text->esc);

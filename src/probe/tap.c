@@ -25,6 +25,7 @@ struct tap {
 	void *arg;
 	size_t taken;	       /* records in this tap_consume() */
 	uint32_t record_sites; /* places taken in the map sites */
+	uint32_t secret_sites; /* and in secret_sites */
 };
 
 static int on_record(void *ctx, void *data, size_t len)
@@ -62,6 +63,7 @@ static void configure(struct tap *tap, const struct tap_config *config)
 		probe_multi_prepare(skel->progs.call_return);
 		probe_multi_prepare(skel->progs.handle_free);
 		probe_multi_prepare(skel->progs.record_move);
+		probe_multi_prepare(skel->progs.secret_handed);
 	}
 }
 
@@ -164,22 +166,32 @@ void tap_early_thread(struct tap *tap, pid_t tid)
 				   sizeof(thread), BPF_NOEXIST);
 }
 
-/* A record site is more than a cookie can hold: that becomes its place in a map. */
-static int record_cookie(struct tap *tap, const struct tap_site *site, uint64_t *ret_cookie)
+/* What is more than a cookie can hold gets a place in a map, whose number is the cookie then. */
+static int place_take(struct bpf_map *map, uint32_t *taken, const void *value, size_t size,
+		      uint64_t *ret_cookie)
 {
-	struct record_site record = site->record;
-	uint32_t key = tap->record_sites;
 	int r;
 
-	if (key == RECORD_SITES_MAX)
+	if (*taken == bpf_map__max_entries(map))
 		return -E2BIG;
-	record.cookie = site->cookie;
-	r = bpf_map__update_elem(tap->skel->maps.sites, &key, sizeof(key), &record, sizeof(record),
-				 BPF_ANY);
-	if (r)
-		return r;
-	tap->record_sites++;
-	*ret_cookie = key;
+	r = bpf_map__update_elem(map, taken, sizeof(*taken), value, size, BPF_ANY);
+	if (!r)
+		*ret_cookie = (*taken)++;
+	return r;
+}
+
+static int site_cookie(struct tap *tap, const struct tap_site *site, uint64_t *ret_cookie)
+{
+	struct record_site record = site->record;
+	struct secret_site secret = site->secret;
+
+	record.cookie = secret.cookie = *ret_cookie = site->cookie;
+	if (site->program == TAP_RECORD)
+		return place_take(tap->skel->maps.sites, &tap->record_sites, &record,
+				  sizeof(record), ret_cookie);
+	if (site->program == TAP_SECRET)
+		return place_take(tap->skel->maps.secret_sites, &tap->secret_sites, &secret,
+				  sizeof(secret), ret_cookie);
 	return 0;
 }
 
@@ -189,6 +201,7 @@ static int attach_program(struct tap *tap, struct bpf_program *prog, bool retpro
 {
 	uint64_t offsets[PROBE_SITES_MAX], cookies[PROBE_SITES_MAX];
 	size_t n = 0;
+	int r;
 
 	for (size_t i = 0; i < count; i++) {
 		if (sites[i].program != which)
@@ -196,13 +209,9 @@ static int attach_program(struct tap *tap, struct bpf_program *prog, bool retpro
 		if (n == PROBE_SITES_MAX)
 			return -E2BIG;
 		offsets[n] = sites[i].offset;
-		cookies[n] = sites[i].cookie;
-		if (which == TAP_RECORD) {
-			int r = record_cookie(tap, &sites[i], &cookies[n]);
-
-			if (r)
-				return r;
-		}
+		r = site_cookie(tap, &sites[i], &cookies[n]);
+		if (r)
+			return r;
 		n++;
 	}
 	if (!n)
@@ -226,6 +235,9 @@ int tap_attach(struct tap *tap, int fd, pid_t pid, const struct tap_site *sites,
 	if (!r)
 		r = attach_program(tap, tap->skel->progs.record_move, false, fd, pid, sites, count,
 				   TAP_RECORD);
+	if (!r)
+		r = attach_program(tap, tap->skel->progs.secret_handed, false, fd, pid, sites,
+				   count, TAP_SECRET);
 	if (!r)
 		r = attach_program(tap, tap->skel->progs.call_enter, false, fd, pid, sites, count,
 				   TAP_CALL);

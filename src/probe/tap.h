@@ -40,6 +40,7 @@ enum tap_program {
 	TAP_CALL,   /* entry and return of a function that moves plaintext */
 	TAP_FREE,   /* entry of a function that ends a connection */
 	TAP_RECORD, /* an instruction that copies a decrypted record */
+	TAP_SECRET, /* an instruction where a secret is handed over */
 	TAP_PROGRAM_MAX,
 };
 
@@ -48,6 +49,7 @@ struct tap_site {
 	uint64_t offset;	   /* in the file */
 	uint64_t cookie;	   /* COOKIE_... */
 	struct record_site record; /* TAP_RECORD, but for its cookie */
+	struct secret_site secret; /* TAP_SECRET, but for its cookie */
 };
 
 /*

@@ -13,6 +13,8 @@
 
 #include "elf/dataflow.h"
 #include "elf/image.h"
+#include "elf/labels.h"
+#include "elf/place.h"
 #include "event/event.h"
 
 enum tls_role {
@@ -67,7 +69,38 @@ struct tls_site {
 	struct place peek; /* 4 bytes */
 };
 
+/*
+ * An instruction where the library has a secret in its hands, probed alone and never at a return.
+ * Places are those at that instruction.
+ */
+struct tls_secret {
+	const char *function; /* as printed */
+	uint64_t offset;      /* in the file */
+	enum rung rung;
+	enum secret_label fixed; /* not LABEL_NONE: what it is; then label is not used */
+	struct place handle;	 /* stands for the connection; width 0: nothing does */
+	struct place label;	 /* address of its first character */
+	struct place label_len;	 /* width 0: up to a NUL */
+	struct place random;	 /* address of the client random */
+	struct place secret;	 /* address */
+	struct place len;	 /* of the secret; width 0: a master secret's */
+};
+
+#define TLS_SECRETS_MAX	  8
+#define TLS_PROBLEMS_MAX  8
+#define TLS_VERSION_LEN	  64
+#define TLS_LIBRARIES_MAX 8
+
+/* What was found of one library in one file. */
 struct tls_sites {
+	const struct tls_library *library;
+	char version[TLS_VERSION_LEN]; /* hostile; "": not known */
+	const char *recognised;	       /* by what, as the end of a sentence */
+	/* Sentences without a full stop: what could not be found and what that costs. */
+	const char *problem[TLS_PROBLEMS_MAX];
+	size_t problem_count;
+	struct tls_secret secret[TLS_SECRETS_MAX];
+	size_t secret_count;
 	struct tls_site site[TLS_SITES_MAX];
 	size_t count;
 	/* Recipes that were looked for and not found. */
@@ -83,14 +116,20 @@ struct tls_sites {
 	bool internal; /* the functions behind the exported ones were found: BIO_f_ssl is seen */
 };
 
+/* A file, and what all libraries want to know of it. */
+struct tls_input {
+	const struct image *image;
+	const struct labels *labels; /* by enum secret_label: name n is label n + 1 */
+};
+
 struct tls_library {
 	const char *name;	   /* "openssl" */
 	const char *const *soname; /* file name prefixes, NULL-terminated: "libssl.so" */
 	/*
-	 * Fills sites from a file. -ENOENT when the file has none of this library's plaintext
-	 * functions; -ENOMEM.
+	 * Fills sites, which is all 0 but for library, from a file. -ENOENT when the file has
+	 * nothing of this library; -ENOMEM.
 	 */
-	int (*resolve)(const struct image *image, struct tls_sites *ret_sites);
+	int (*resolve)(const struct tls_input *input, struct tls_sites *sites);
 };
 
 extern const struct tls_library openssl;
@@ -98,10 +137,15 @@ extern const struct tls_library openssl;
 /* All libraries, NULL-terminated. */
 extern const struct tls_library *const tls_libraries[];
 
-/* The first library that the file has. -ENOENT when none. */
-int tls_resolve(const struct image *image, const struct tls_library **ret_library,
-		struct tls_sites *ret_sites);
+/*
+ * All libraries that the file has, to be freed with free(). -ENOENT when none, -ENOMEM, -E2BIG
+ * and what reading the file says.
+ */
+int tls_resolve(const struct image *image, struct tls_sites **ret_sites, size_t *ret_count);
 /* Does a file name (no directory) look like one of the libraries? NULL when not. */
 const struct tls_library *tls_by_soname(const char *filename);
+
+/* For the libraries. Adds a sentence; the string must stay. */
+void tls_problem(struct tls_sites *sites, const char *sentence);
 
 #endif

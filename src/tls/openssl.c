@@ -506,8 +506,9 @@ static void records_add(const struct image *image, const struct symbol *symbols,
 		records_set(image, &found, sites);
 }
 
-static int openssl_resolve(const struct image *image, struct tls_sites *ret_sites)
+static int openssl_resolve(const struct tls_input *input, struct tls_sites *sites)
 {
+	const struct image *image = input->image;
 	const char *names[FUNCTIONS_MAX] = {
 		[PEEK] = "SSL_peek",
 		[READ_INTERNAL] = "ssl_read_internal",
@@ -516,29 +517,29 @@ static int openssl_resolve(const struct image *image, struct tls_sites *ret_site
 		[SERVER_METHOD] = "TLS_server_method",
 	};
 	struct symbol symbols[FUNCTIONS_MAX];
-	struct tls_sites sites = { .internal = true };
 	size_t i;
 	int found;
 
+	sites->internal = true;
 	for (i = 0; i < RECIPES_MAX; i++)
 		names[i] = recipes[i].function;
 	found = image_symbols(image, names, FUNCTIONS_MAX, symbols);
 	if (found < 0)
 		return found;
 	for (i = 0; i < MEETINGS_MAX; i++) {
-		bool internal = meeting_add(image, &meetings[i], symbols, &sites);
+		bool internal = meeting_add(image, &meetings[i], symbols, sites);
 
-		sites.internal &= internal;
+		sites->internal &= internal;
 		if (internal && meetings[i].recipe.dir == DIR_IN)
-			records_add(image, symbols, &sites);
+			records_add(image, symbols, sites);
 	}
-	if (!sites.count)
+	if (!sites->count)
 		return -ENOENT;
-	exported_add(image, symbols, SENDFILE, &sites);
-	exported_add(image, symbols, FREE, &sites);
-	exported_add(image, symbols, CLEAR, &sites);
-	exported_add(image, symbols, HANDSHAKE, &sites);
-	*ret_sites = sites;
+	sites->recognised = "exported SSL_read and SSL_write";
+	exported_add(image, symbols, SENDFILE, sites);
+	exported_add(image, symbols, FREE, sites);
+	exported_add(image, symbols, CLEAR, sites);
+	exported_add(image, symbols, HANDSHAKE, sites);
 	return 0;
 }
 

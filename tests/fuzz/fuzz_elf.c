@@ -9,24 +9,36 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
+static void check(const struct tls_sites *sites, size_t len)
+{
+	size_t i;
+
+	for (i = 0; i < sites->count; i++) {
+		if (sites->site[i].offset >= len)
+			abort();
+	}
+	for (i = 0; i < sites->record_count; i++) {
+		if (sites->record[i].offset >= len)
+			abort();
+	}
+	for (i = 0; i < sites->secret_count; i++) {
+		if (sites->secret[i].offset >= len)
+			abort();
+	}
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
-	const struct tls_library *library;
-	struct tls_sites sites;
+	struct tls_sites *found;
 	struct image *image;
-	size_t i;
+	size_t count, i;
 
 	if (image_open_memory(data, len, &image))
 		return 0;
-	if (!tls_resolve(image, &library, &sites)) {
-		for (i = 0; i < sites.count; i++) {
-			if (sites.site[i].offset >= len)
-				abort();
-		}
-		for (i = 0; i < sites.record_count; i++) {
-			if (sites.record[i].offset >= len)
-				abort();
-		}
+	if (!tls_resolve(image, &found, &count)) {
+		for (i = 0; i < count; i++)
+			check(&found[i], len);
+		free(found);
 	}
 	image_free(image);
 	return 0;

@@ -46,8 +46,9 @@ static int list(const struct elf_file *f, struct copies *ret_copies)
 static void assert_stack(const struct place *place, int disp, int width)
 {
 	assert_int_equal(place->width, width);
-	assert_int_equal(place->reg, PLACE_STACK);
-	assert_int_equal(place->disp, disp);
+	assert_int_equal(place->reg, 4);
+	assert_int_equal(place->loads, 1);
+	assert_int_equal(place->off[0], disp);
 }
 
 static void assert_reg(const struct place *place, int reg, int width)

@@ -74,6 +74,8 @@ static int on_event(void *arg, const struct event *ev)
 		note(rig, " %s in %" PRIu64 " out %" PRIu64 "\n", close_reason_name(ev->close),
 		     ev->total[DIR_IN], ev->total[DIR_OUT]);
 		break;
+	case EVENT_SECRET:
+		break;
 	case EVENT_STATS:
 		break;
 	}

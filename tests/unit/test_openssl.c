@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 /* cmocka.h needs the headers above. */
 #include <cmocka.h>
 
@@ -90,16 +91,21 @@ static void build_writes(struct elf_file *f)
 
 static int resolve(const struct elf_file *f, struct tls_sites *ret_sites)
 {
-	const struct tls_library *library = NULL;
+	struct tls_sites *found;
 	struct image *image;
+	size_t count;
 	int err;
 
 	assert_int_equal(image_open_memory(f, ELF_FILE_LEN, &image), 0);
-	err = tls_resolve(image, &library, ret_sites);
+	err = tls_resolve(image, &found, &count);
 	image_free(image);
-	if (!err)
-		assert_ptr_equal(library, &openssl);
-	return err;
+	if (err)
+		return err;
+	assert_int_equal(count, 1);
+	assert_ptr_equal(found->library, &openssl);
+	*ret_sites = *found;
+	free(found);
+	return 0;
 }
 
 static const struct tls_site *site(const struct tls_sites *sites, const char *function)
@@ -352,11 +358,13 @@ static void test_records(void **state)
 	assert_int_equal(f.text[READ_BYTES + 24], CALL);
 	assert_int_equal(record->handle.reg, 3);
 	assert_int_equal(record->handle.width, 8);
-	assert_int_equal(record->type.reg, PLACE_STACK);
-	assert_int_equal(record->type.disp, 0xf);
+	assert_int_equal(record->type.reg, 4);
+	assert_int_equal(record->type.loads, 1);
+	assert_int_equal(record->type.off[0], 0xf);
 	assert_int_equal(record->type.width, 1);
-	assert_int_equal(record->peek.reg, PLACE_STACK);
-	assert_int_equal(record->peek.disp, 8);
+	assert_int_equal(record->peek.reg, 4);
+	assert_int_equal(record->peek.loads, 1);
+	assert_int_equal(record->peek.off[0], 8);
 	assert_int_equal(record->peek.width, 4);
 }
 
@@ -406,16 +414,17 @@ static void test_soname(void **state)
 /* The library of this system, if it is one whose layout is known. */
 static void test_system_library(void **state)
 {
-	struct tls_sites sites;
-	const struct tls_library *library;
+	struct tls_sites sites, *found;
 	struct image *image;
-	size_t i;
+	size_t count, i;
 
 	(void)state;
 	if (image_open("/usr/lib/x86_64-linux-gnu/libssl.so.3", &image))
 		skip();
-	assert_int_equal(tls_resolve(image, &library, &sites), 0);
+	assert_int_equal(tls_resolve(image, &found, &count), 0);
 	image_free(image);
+	sites = *found;
+	free(found);
 	assert_true(sites.internal);
 	assert_int_equal(sites.count, 6);
 	assert_int_equal(sites.missing_count, 0);

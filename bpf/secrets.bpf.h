@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only) */
+/* Secrets that a library hands over: which handshake they belong to, and how they are reported. */
+#ifndef SECRETS_BPF_H
+#define SECRETS_BPF_H
+
+#include "conns.bpf.h"
+#include "state.bpf.h"
+#include "threads.bpf.h"
+#include "values.bpf.h"
+
+/* The connection of a handle whose end will be seen. */
+static __noinline __u64 secret_conn(struct thread *t, __u64 handle, __u64 cookie)
+{
+	struct frame *f = frame_top(t);
+	struct conn *c;
+
+	if (!t)
+		return 0;
+	/* In a call of another handle the socket is that one's. */
+	if (f && f->handle == handle)
+		c = conn_of(t, handle, cookie, &f->addr);
+	else
+		c = conn_of(t, handle, cookie, &t->early_addr);
+	if (!c || conn_announce(c, handle))
+		return 0;
+	return c->id;
+}
+
+/*
+ * A number for the handshake with t->random. A handle may be used again by another connection:
+ * another client random is another one.
+ */
+static __noinline __u64 secret_handshake(struct thread *t, __u64 handle)
+{
+	struct handshake *h;
+
+	if (!t || proc_announce())
+		return 0;
+	t->key.handle = handle;
+	t->key.tgid = bpf_get_current_pid_tgid() >> 32;
+	h = bpf_map_lookup_elem(&handshakes, &t->key);
+	if (!h) {
+		bpf_map_update_elem(&handshakes, &t->key, &new_handshake, BPF_NOEXIST);
+		h = bpf_map_lookup_elem(&handshakes, &t->key);
+		if (!h)
+			return 0;
+	}
+	for (int i = 0; i < ABI_RANDOM_LEN / 8; i++) {
+		__u64 *now = (__u64 *)t->random + i, *last = (__u64 *)h->random + i;
+
+		if (*now == *last && h->id)
+			continue;
+		*last = *now;
+		h->id = 0;
+	}
+	if (!h->id)
+		h->id = __sync_fetch_and_add(&next_conn, 1) + 1;
+	return h->id;
+}
+
+static __noinline int secret_label(struct pt_regs *ctx, struct secret_site *site,
+				   struct rec_secret *r)
+{
+	__u64 addr, len;
+
+	if (!site || !r)
+		return -1;
+	r->label[0] = 0;
+	if (site->fixed)
+		return 0;
+	addr = value_read(ctx, &site->label);
+	if (!site->label_len.width)
+		return bpf_probe_read_user_str(r->label, sizeof(r->label), (void *)addr) < 0;
+	len = value_read(ctx, &site->label_len);
+	if (len >= sizeof(r->label))
+		return -1;
+	barrier_var(len);
+	len &= ABI_LABEL_LEN - 1;
+	r->label[len] = 0;
+	return bpf_probe_read_user(r->label, len, (void *)addr) != 0;
+}
+
+static __noinline int secret_bytes(struct pt_regs *ctx, struct secret_site *site,
+				   struct rec_secret *r)
+{
+	__u64 len;
+
+	if (!site || !r)
+		return -1;
+	len = site->len.width ? value_read(ctx, &site->len) : ABI_MASTER_LEN;
+	r->len = len > ABI_SECRET_LEN ? ABI_SECRET_LEN + 1 : len;
+	if (len > ABI_SECRET_LEN)
+		return 0;
+	barrier_var(len);
+	len &= 2 * ABI_SECRET_LEN - 1;
+	if (len > ABI_SECRET_LEN)
+		return -1;
+	return bpf_probe_read_user(r->secret, len, (void *)value_read(ctx, &site->secret)) != 0;
+}
+
+/* 0, or -1 when the secret could not be reported. */
+static __noinline int secret_report(struct pt_regs *ctx, struct thread *t, struct secret_site *site)
+{
+	struct rec_secret *r;
+	__u64 handle, id;
+
+	if (!t || !site)
+		return -1;
+	if (bpf_probe_read_user(t->random, sizeof(t->random),
+				(void *)value_read(ctx, &site->random)))
+		return -1;
+	handle = site->handle.width ? value_read(ctx, &site->handle) : *(__u64 *)t->random;
+	id = site->cookie & COOKIE_NO_FREE ? secret_handshake(t, handle)
+					   : secret_conn(t, handle, site->cookie);
+	if (!id)
+		return -1;
+	r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
+	if (!r)
+		return -1;
+	rec_fill(&r->h, REC_SECRET, id);
+	r->cookie = site->cookie;
+	r->fixed = site->fixed;
+	__builtin_memcpy(r->random, t->random, sizeof(r->random));
+	bpf_get_current_comm(r->comm, sizeof(r->comm));
+	/* The reader learns of it all the same: a secret is missing. */
+	if (secret_label(ctx, site, r) || secret_bytes(ctx, site, r))
+		r->len = 0;
+	bpf_ringbuf_submit(r, wake_flags());
+	return 0;
+}
+
+#endif

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Strings that a program's code passes to functions: where they are in a file, which code refers to
+ * them, and which call gets them as an argument.
+ *
+ * From each reference the code is followed forward on all ways, through copies between registers,
+ * until a call or a jump out of the function has the string's address in the register of an
+ * argument. A reference that leads nowhere is counted, not guessed.
+ */
+#ifndef LABELS_H
+#define LABELS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "elf/image.h"
+
+#define LABELS_MAX 32
+/* More than this of any of them is not a TLS library but a trap. */
+#define LABEL_PLACES_MAX 1024
+#define LABEL_REFS_MAX	 4096
+#define LABEL_CALLS_MAX	 4096
+
+/* Where a string is. */
+struct label_place {
+	uint64_t vaddr;
+	uint8_t label; /* index of the name */
+	bool ends;     /* a NUL follows: it may be a C string */
+};
+
+/* An instruction that loads the address of a string into a register. */
+struct label_ref {
+	uint64_t vaddr;
+	uint64_t next; /* the instruction behind it */
+	uint8_t label;
+	uint8_t reg;
+	bool ends;  /* as the string's */
+	bool calls; /* leads to a call at least */
+};
+
+/* A call or tail jump that gets the string. */
+struct label_call {
+	uint64_t vaddr;	 /* of the call */
+	uint64_t target; /* 0: not a constant */
+	uint64_t ref;	 /* where the string comes from */
+	uint8_t label;
+	uint8_t arg; /* which argument it is */
+	bool ends;   /* as the string's */
+	bool tail;   /* a jump: nothing comes back */
+	/* Not a constant: call *slot(base), as methods are called. */
+	uint8_t base;
+	int32_t slot;
+};
+
+struct labels {
+	struct label_place *place;
+	size_t place_count;
+	struct label_ref *ref;
+	size_t ref_count;
+	struct label_call *call;
+	size_t call_count;
+	uint32_t found; /* bit n: name n is in the file */
+};
+
+/*
+ * Looks for names (count of them, at most LABELS_MAX, NUL-terminated). The code is only looked
+ * through when one of them is there. -E2BIG above one of the limits, -ENOMEM, what image_walk()
+ * says.
+ */
+int labels_find(const struct image *image, const char *const *names, size_t count,
+		struct labels *ret_labels);
+void labels_done(struct labels *labels);
+
+/* The target of the most labels, as argument arg of a direct call. */
+struct label_vote {
+	uint64_t target; /* 0: none */
+	uint32_t labels; /* bit n: gets label n */
+	uint32_t others; /* bit n: label n is the same argument of another target's call */
+};
+/* among: only labels with their bit set count. */
+void labels_vote(const struct labels *labels, uint32_t among, uint8_t arg,
+		 struct label_vote *ret_vote);
+
+#endif
