@@ -17,6 +17,7 @@ static const struct abi abis[] = {
 	{
 		.machine = EM_X86_64,
 		.arg = { 7, 6, 2, 1, 8, 9 }, /* rdi, rsi, rdx, rcx, r8, r9 */
+		.args = 6,
 		.result = 0,
 		.stack = 4,
 		.frame = 5,

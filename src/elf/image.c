@@ -685,8 +685,8 @@ static const char *unwind_find(const struct image *image, uint64_t *ret_vaddr, u
  * The entry with the last function that begins at or before vaddr. The last one of all has no
  * known end.
  */
-static bool unwind_search(const char *table, uint32_t count, int64_t vaddr, int64_t *ret_start,
-			  int64_t *ret_end)
+static bool unwind_search(const char *table, uint32_t count, int64_t vaddr,
+			  struct unwind_entry *ret_entry, int64_t *ret_end)
 {
 	struct unwind_entry entry;
 	uint32_t low = 0, high;
@@ -702,26 +702,50 @@ static bool unwind_search(const char *table, uint32_t count, int64_t vaddr, int6
 	}
 	if (!low || low == count)
 		return false;
-	memcpy(&entry, table + (size_t)(low - 1) * sizeof(entry), sizeof(entry));
-	*ret_start = entry.start;
+	memcpy(ret_entry, table + (size_t)(low - 1) * sizeof(entry), sizeof(entry));
 	memcpy(&entry, table + (size_t)low * sizeof(entry), sizeof(entry));
 	*ret_end = entry.start;
-	return *ret_start < *ret_end;
+	return ret_entry->start < *ret_end;
+}
+
+/*
+ * Some linkers leave out whole parts of the code: then the last function before such a part must
+ * not seem to reach through it. What is understood is the usual form of an entry in .eh_frame, whose
+ * addresses count from where they stand; any other says nothing.
+ */
+static bool frame_ends(const struct image *image, uint64_t frame, uint64_t start, uint64_t vaddr)
+{
+	struct {
+		uint32_t len;
+		uint32_t common;
+		int32_t start;
+		uint32_t range;
+	} fde;
+
+	if (image_read(image, frame, &fde, sizeof(fde)) || fde.len == UINT32_MAX ||
+	    fde.len < sizeof(fde) - sizeof(fde.len) || !fde.common ||
+	    frame + offsetof(typeof(fde), start) + (uint64_t)(int64_t)fde.start != start)
+		return false;
+	return vaddr - start >= fde.range;
 }
 
 int image_function_at(const struct image *image, uint64_t vaddr, uint64_t *ret_start,
 		      uint64_t *ret_len)
 {
-	int64_t start, end;
+	struct unwind_entry entry;
+	uint64_t base, start;
 	uint32_t count;
 	const char *table;
-	uint64_t base;
+	int64_t end;
 
 	table = unwind_find(image, &base, &count);
-	if (!table || !unwind_search(table, count, (int64_t)(vaddr - base), &start, &end))
+	if (!table || !unwind_search(table, count, (int64_t)(vaddr - base), &entry, &end))
 		return -ENOENT;
-	*ret_start = base + (uint64_t)start;
-	*ret_len = (uint64_t)(end - start);
+	start = base + (uint64_t)(int64_t)entry.start;
+	if (frame_ends(image, base + (uint64_t)(int64_t)entry.frame, start, vaddr))
+		return -ENOENT;
+	*ret_start = start;
+	*ret_len = (uint64_t)(end - entry.start);
 	return 0;
 }
 

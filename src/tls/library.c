@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tls/library.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,56 @@ void tls_problem(struct tls_sites *sites, const char *sentence)
 {
 	if (sites->problem_count < TLS_PROBLEMS_MAX)
 		sites->problem[sites->problem_count++] = sentence;
+}
+
+static const char *const strings[STRINGS_MAX] = {
+	[STRING_KEY_EXPANSION] = "key expansion", [STRING_OPENSSL_0] = "OpenSSL 0.",
+	[STRING_OPENSSL_1] = "OpenSSL 1.",	  [STRING_OPENSSL_3] = "OpenSSL 3.",
+	[STRING_OPENSSL_4] = "OpenSSL 4.",	  [STRING_LIBRESSL] = "LibreSSL ",
+	[STRING_BORINGSSL] = "BoringSSL",
+};
+
+const char *tls_name(const struct tls_sites *sites)
+{
+	return sites->name ? sites->name : sites->library->name;
+}
+
+/* "3.5.8 25 Aug 2026": three numbers, then what dates and suffixes consist of. */
+static size_t version_len(const char *text, size_t len)
+{
+	size_t i, dots = 0;
+
+	for (i = 0; i < len && text[i] && text[i] != ' '; i++) {
+		if (!isalnum((unsigned char)text[i]) && !strchr(".-+", text[i]))
+			return 0;
+		dots += text[i] == '.';
+	}
+	if (dots < 2 || !isdigit((unsigned char)text[0]))
+		return 0;
+	while (i < len && (isalnum((unsigned char)text[i]) || text[i] == ' '))
+		i++;
+	return i < len ? i : 0;
+}
+
+bool tls_version(const struct tls_input *input, enum tls_string string, struct tls_sites *sites)
+{
+	size_t i, skip = strcspn(strings[string], "0123456789"), len;
+	char text[TLS_VERSION_LEN];
+
+	for (i = 0; i < input->labels->place_count; i++) {
+		const struct label_place *place = &input->labels->place[i];
+
+		if (place->label != string ||
+		    image_read(input->image, place->vaddr + skip, text, sizeof(text)))
+			continue;
+		len = version_len(text, sizeof(text));
+		if (!len)
+			continue;
+		memcpy(sites->version, text, len);
+		sites->version[len] = '\0';
+		return true;
+	}
+	return false;
 }
 
 static int resolve_all(const struct tls_input *input, struct tls_sites *items, size_t *ret_count)
@@ -38,16 +89,16 @@ static int resolve_all(const struct tls_input *input, struct tls_sites *items, s
 
 int tls_resolve(const struct image *image, struct tls_sites **ret_sites, size_t *ret_count)
 {
-	const char *names[LABEL_MAX - 1];
+	const char *names[STRINGS_MAX];
 	struct labels labels;
 	struct tls_input input = { image, &labels };
 	struct tls_sites *items;
 	int err;
 	int i;
 
-	for (i = LABEL_NONE + 1; i < LABEL_MAX; i++)
-		names[i - 1] = secret_label_name(i);
-	err = labels_find(image, names, LABEL_MAX - 1, &labels);
+	for (i = 0; i < STRINGS_MAX; i++)
+		names[i] = i < STRING_KEY_EXPANSION ? secret_label_name(i + 1) : strings[i];
+	err = labels_find(image, names, STRINGS_MAX, STRINGS_FOLLOWED, &labels);
 	if (err)
 		return err;
 	items = calloc(TLS_LIBRARIES_MAX, sizeof(*items));

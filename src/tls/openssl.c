@@ -18,6 +18,8 @@
 #include "elf/callee.h"
 #include "elf/dataflow.h"
 #include "elf/insn.h"
+#include "tls/keyblock.h"
+#include "tls/keylog.h"
 #include "tls/library.h"
 
 enum function {
@@ -506,6 +508,48 @@ static void records_add(const struct image *image, const struct symbol *symbols,
 		records_set(image, &found, sites);
 }
 
+static const struct keylog_recipe keylog = {
+	.function = "ssl_log_secret",
+	.copier = "SSL_get_client_random",
+	.len_width = 8,
+};
+
+/*
+ * From OpenSSL 1.1.1 on, and in BoringSSL, all secrets pass ssl_log_secret. Before, and where it was
+ * copied into its callers, those of TLS up to 1.2 pass tls1_setup_key_block.
+ */
+static void secrets_add(const struct tls_input *input, struct tls_sites *sites)
+{
+	struct keyblock keyblock;
+	bool have = !keyblock_find(input, &keyblock);
+	bool labels = input->labels->found & 1U << STRING_CLIENT_RANDOM;
+
+	if (labels && keylog_add(input, &keylog, have ? &keyblock.random : NULL, sites))
+		return;
+	if (have)
+		keyblock_add(input, &keyblock, sites);
+	if (!have)
+		tls_problem(sites, "no secrets of TLS 1.2: the code that makes keys of them is not "
+				   "understood");
+	if (!labels)
+		tls_problem(sites,
+			    "no secrets of TLS 1.3, if it has that at all: it has no labels");
+}
+
+static void version_set(const struct tls_input *input, struct tls_sites *sites)
+{
+	int string;
+
+	for (string = STRING_OPENSSL_0; string <= STRING_LIBRESSL; string++) {
+		if (!tls_version(input, string, sites))
+			continue;
+		sites->name = string == STRING_LIBRESSL ? "libressl" : NULL;
+		return;
+	}
+	if (input->labels->found & 1U << STRING_BORINGSSL)
+		sites->name = "boringssl";
+}
+
 static int openssl_resolve(const struct tls_input *input, struct tls_sites *sites)
 {
 	const struct image *image = input->image;
@@ -533,9 +577,12 @@ static int openssl_resolve(const struct tls_input *input, struct tls_sites *site
 		if (internal && meetings[i].recipe.dir == DIR_IN)
 			records_add(image, symbols, sites);
 	}
-	if (!sites->count)
+	version_set(input, sites);
+	secrets_add(input, sites);
+	if (!sites->count && !sites->secret_count)
 		return -ENOENT;
-	sites->recognised = "exported SSL_read and SSL_write";
+	sites->recognised = sites->count ? "by its symbols SSL_read and SSL_write"
+					 : "by the labels of its key log";
 	exported_add(image, symbols, SENDFILE, sites);
 	exported_add(image, symbols, FREE, sites);
 	exported_add(image, symbols, CLEAR, sites);
