@@ -327,6 +327,8 @@ static int refine_group(struct decoder *d, struct insn *insn)
 			insn->kind = INSN_JMP_INDIRECT;
 		else if (op == 6)
 			insn->kind = INSN_PUSH;
+		if (op >= 2 && op <= 5 && d->mod == 3)
+			insn->src = d->rm;
 		return 0;
 	default:
 		return 0;
@@ -492,6 +494,16 @@ static void classify_lea(const struct decoder *d, struct insn *insn)
 		insn->src = insn->base;
 }
 
+/* b8 to bf, and c7 of a register. 16-bit forms change a part of it. */
+static void classify_const(const struct decoder *d, struct insn *insn)
+{
+	if ((d->opcode == 0xc7 && (d->mod != 3 || (d->reg & 7))) || (d->opsize && !d->rex_w))
+		return;
+	insn->kind = INSN_CONST;
+	insn->dst = d->opcode == 0xc7 ? d->rm : (d->opcode & 7) | d->rex_b;
+	insn->value = d->rex_w ? (uint64_t)d->imm : (uint32_t)d->imm;
+}
+
 static void classify_one_byte(const struct decoder *d, struct insn *insn)
 {
 	switch (d->opcode) {
@@ -536,6 +548,10 @@ static void classify_one_byte(const struct decoder *d, struct insn *insn)
 	case 0x90:
 		if (!d->rex_b)
 			insn->kind = INSN_NOP;
+		break;
+	case 0xb8 ... 0xbf:
+	case 0xc7:
+		classify_const(d, insn);
 		break;
 	case 0xc2 ... 0xc3:
 	case 0xca ... 0xcb:
@@ -619,6 +635,8 @@ int insn_decode_x86(const uint8_t *code, size_t len, uint64_t vaddr, struct insn
 	struct insn insn = {
 		.dst = INSN_REG_NONE,
 		.src = INSN_REG_NONE,
+		.dst2 = INSN_REG_NONE,
+		.src2 = INSN_REG_NONE,
 		.base = INSN_REG_NONE,
 		.index = INSN_REG_NONE,
 	};
