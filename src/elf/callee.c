@@ -23,6 +23,15 @@ static const struct abi abis[] = {
 		.frame = 5,
 		.clobbered = 0x0fc7, /* rax, rcx, rdx, rsi, rdi, r8 to r11 */
 	},
+	{
+		.machine = EM_AARCH64,
+		.arg = { 0, 1, 2, 3, 4, 5, 6, 7 },
+		.args = 8,
+		.result = 0,
+		.stack = 31,
+		.frame = 29,
+		.clobbered = 0x4007ffff, /* x0 to x18, x30 */
+	},
 };
 
 /* What the registers hold at one point of the code. */

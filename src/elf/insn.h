@@ -101,4 +101,7 @@ int insn_decode(uint16_t machine, const uint8_t *code, size_t len, uint64_t vadd
 /* x86-64: registers are numbered as in the encoding, 4 is the stack pointer. */
 int insn_decode_x86(const uint8_t *code, size_t len, uint64_t vaddr, struct insn *ret_insn);
 
+/* AArch64: x0 to x30 are 0 to 30, 31 is the stack pointer; the zero register is none. */
+int insn_decode_arm64(const uint8_t *code, size_t len, uint64_t vaddr, struct insn *ret_insn);
+
 #endif

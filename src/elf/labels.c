@@ -64,7 +64,8 @@ struct search {
 	uint64_t page_at[32]; /* address of the instruction that set it */
 };
 
-static int add_ref(struct search *search, uint64_t vaddr, uint64_t target)
+static int add_ref(struct search *search, uint64_t vaddr, uint64_t target, uint8_t reg,
+		   uint64_t page)
 {
 	struct label_place key = { .vaddr = target }, *place;
 	struct labels *labels = search->labels;
@@ -79,6 +80,8 @@ static int add_ref(struct search *search, uint64_t vaddr, uint64_t target)
 	*ref = (struct label_ref) {
 		.vaddr = vaddr,
 		.target = target,
+		.page = page,
+		.reg = reg,
 		.label = place->label,
 		.ends = place->ends,
 	};
@@ -123,7 +126,7 @@ static int x86_ref(struct search *search, uint64_t vaddr, const uint8_t *p, size
 			continue;
 		found = vaddr - len;
 	}
-	return found ? add_ref(search, found, target) : 0;
+	return found ? add_ref(search, found, target, 0, 0) : 0;
 }
 
 /* Before the constant: prefix, opcode, ModRM, SIB and a displacement. */
@@ -157,7 +160,7 @@ static int arm64_insn(struct search *search, uint64_t vaddr, uint32_t word)
 {
 	uint8_t dst = word & 31, src = word >> 5 & 31;
 	int64_t imm = (int64_t)((uint64_t)(word >> 5 & 0x7ffff) << 45) >> 43 | (word >> 29 & 3);
-	uint64_t target;
+	uint64_t target, page = 0;
 
 	if ((word & 0x9f000000) == 0x90000000) {
 		search->page[dst] = (vaddr & ~UINT64_C(4095)) + ((uint64_t)imm << 12);
@@ -167,10 +170,12 @@ static int arm64_insn(struct search *search, uint64_t vaddr, uint32_t word)
 	if ((word & 0x9f000000) == 0x10000000)
 		target = vaddr + (uint64_t)imm;
 	else if ((word & 0xffc00000) == 0x91000000 && vaddr - search->page_at[src] <= ARM64_REACH)
-		target = search->page[src] + (word >> 10 & 0xfff);
+		page = search->page[src], target = page + (word >> 10 & 0xfff);
 	else
 		return 0;
-	return target - search->low <= search->span ? add_ref(search, vaddr, target) : 0;
+	if (target - search->low > search->span)
+		return 0;
+	return add_ref(search, vaddr, target, src, page);
 }
 
 static int arm64_window(void *arg, uint64_t vaddr, const uint8_t *p, size_t len)
@@ -265,7 +270,12 @@ static int calls_find(const struct image *image, struct labels *labels)
 
 	for (i = 0; i < labels->ref_count && !r; i++) {
 		struct label_ref *ref = &labels->ref[i];
-		struct trace_start start = { .vaddr = ref->vaddr };
+		struct trace_start start = {
+			.vaddr = ref->vaddr,
+			.known = ref->page,
+			.reg = ref->reg,
+			.num = ref->page,
+		};
 		struct follow follow = { labels, ref };
 
 		trace_bounds(image, ref->vaddr, &start.low, &start.high);

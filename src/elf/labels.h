@@ -33,6 +33,8 @@ struct label_place {
 struct label_ref {
 	uint64_t vaddr;
 	uint64_t target; /* of the string */
+	uint64_t page;	 /* arm64: what the instruction needs in register reg; 0: nothing */
+	uint8_t reg;
 	uint8_t label;
 	bool ends;  /* as the string's */
 	bool calls; /* leads to a call at least */

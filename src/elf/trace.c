@@ -421,9 +421,12 @@ static void start_state(const struct trace_start *start, struct trace *trace)
 	for (i = 0; start->entry && i < trace->abi->args; i++)
 		trace->reg[trace->abi->arg[i]] =
 			(struct value_of) { .kind = VALUE_PATH, .arg = i, .width = 8 };
-	if (!start->entry)
-		trace->reg[trace->abi->frame] =
-			(struct value_of) { .kind = VALUE_FRAME, .num = FRAME_APART };
+	if (start->entry)
+		return;
+	trace->reg[trace->abi->frame] =
+		(struct value_of) { .kind = VALUE_FRAME, .num = FRAME_APART };
+	if (start->known)
+		reg_set(trace, start->reg, constant(start->num));
 }
 
 int trace_walk(const struct image *image, const struct trace_start *start, trace_fn fn, void *arg)

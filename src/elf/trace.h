@@ -51,6 +51,10 @@ struct trace_start {
 	uint64_t low; /* jumps out of low to high are calls that do not return here */
 	uint64_t high;
 	bool entry; /* vaddr is a function's: the arguments are in their registers */
+	/* Else, if known, a register holds a constant. */
+	bool known;
+	uint8_t reg;
+	uint64_t num;
 };
 
 /* The bounds of the function that vaddr is in, or a guess when the file does not tell. */

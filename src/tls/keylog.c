@@ -35,6 +35,7 @@ struct evidence {
 	struct inner inner;
 	bool inner_differs;
 	bool avoids_inner; /* there are ways on which it is not called */
+	uint64_t leaves;   /* a function that is jumped to */
 };
 
 static void paths_add(struct paths *paths, struct value_of path)
@@ -150,9 +151,20 @@ static int on_insn(void *arg, const struct trace *trace, uint64_t vaddr, const s
 	} else {
 		read_note(trace, insn, evidence);
 	}
-	if (insn->kind == INSN_RET || trace_leaves(trace, insn))
+	/* Where its arguments could not be followed it may be the inner function all the same. */
+	if (insn->kind == INSN_JMP && trace_leaves(trace, insn) &&
+	    (!evidence->leaves || evidence->leaves == insn->target))
+		evidence->leaves = insn->target;
+	else if (insn->kind == INSN_RET || trace_leaves(trace, insn))
 		evidence->avoids_inner = true;
 	return 0;
+}
+
+/* All that is needed is in the inner function's arguments, on every way. */
+static bool inner_usable(const struct evidence *evidence)
+{
+	return evidence->inner.target && !evidence->inner_differs && !evidence->avoids_inner &&
+	       (!evidence->leaves || evidence->leaves == evidence->inner.target);
 }
 
 /*
@@ -310,8 +322,7 @@ static const char *make_site(const struct tls_input *input, const struct keylog_
 	trace_bounds(input->image, vaddr, &start.low, &start.high);
 	if (trace_walk(input->image, &start, on_insn, &evidence))
 		return "no secrets: the code of this machine is not understood";
-	/* All that is needed is in its arguments, on every way. */
-	if (evidence.inner.target && !evidence.inner_differs && !evidence.avoids_inner &&
+	if (inner_usable(&evidence) &&
 	    !image_offset(input->image, evidence.inner.target, &secret->offset)) {
 		inner_site(machine, &evidence.inner, secret);
 		return NULL;

@@ -12,6 +12,7 @@
  * may have copied an internal function into the exported ones (Node.js is built like that): then
  * nobody calls it, and a symbol of that name proves nothing.
  */
+#include <elf.h>
 #include <errno.h>
 #include <string.h>
 
@@ -251,7 +252,10 @@ static bool passes_local(const struct callees *callees, uint64_t target, int arg
 	return found;
 }
 
-/* A stub of the PLT, whose function may be in another file. */
+/*
+ * A stub of the PLT, whose function may be in another file. AArch64 needs registers for the
+ * address: a function that only jumps through a pointer looks the same, and is none to probe.
+ */
 static bool is_stub(const struct image *image, uint64_t vaddr)
 {
 	const uint8_t *code;
@@ -265,7 +269,8 @@ static bool is_stub(const struct image *image, uint64_t vaddr)
 		if (insn_decode(image_machine(image), code + pos, len - pos, vaddr + pos, &insn))
 			return true;
 		pos += insn.len;
-	} while (insn.kind == INSN_NOP);
+	} while (insn.kind == INSN_NOP || (image_machine(image) == EM_AARCH64 &&
+					   (insn.kind == INSN_LEA || insn.kind == INSN_LOAD)));
 	return insn.kind == INSN_JMP_INDIRECT;
 }
 
