@@ -77,8 +77,8 @@ static const struct sample values[] = {
 	/* add x0, x1, #16; sub sp, sp, #0x1000 */
 	{ 0x91004020, INSN_LEA, R(0), R(1), .base = R(1), .disp = 16, .writes = BIT(0) },
 	{ 0xd14007ff, INSN_LEA, R(SP), R(SP), .base = R(SP), .disp = -4096, .writes = BIT(SP) },
-	{ 0x31000420, INSN_OTHER, .writes = BIT(0) },	    /* adds w0, w1, #1 */
-	{ 0xf100041f, INSN_COMPARE, .src = 0, .value = 1 }, /* cmp x0, #1 */
+	{ 0x31000420, INSN_OTHER, .writes = BIT(0) },	   /* adds w0, w1, #1 */
+	{ 0xf100041f, INSN_COMPARE, 0, R(0), .value = 1 }, /* cmp x0, #1 */
 	/* adr x0, .+12; adrp x0 of the page before */
 	{ 0x10000060, INSN_LEA, R(0), .base = PC, .target = VADDR + 12, .writes = BIT(0) },
 	{ 0xf0ffffe0, INSN_LEA, R(0), .base = PC, .target = 0x400000, .writes = BIT(0) },
