@@ -97,8 +97,8 @@ int image_function_at(const struct image *image, uint64_t vaddr, uint64_t *ret_s
 int image_function_len(const struct image *image, uint64_t vaddr, uint64_t *ret_len);
 
 /*
- * The pointer at vaddr after loading, where that is an address in this file itself. -ENOENT when
- * there is no relocation of that kind. x86-64 only.
+ * The pointer at vaddr after loading, where that is an address in this file itself, or a symbol that
+ * it defines. -ENOENT when there is no relocation of that kind. x86-64 only.
  */
 int image_pointer(const struct image *image, uint64_t vaddr, uint64_t *ret_target);
 
