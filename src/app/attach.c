@@ -167,6 +167,18 @@ static bool has_free(const struct tls_sites *found)
 	return false;
 }
 
+static uint32_t step_of(enum tls_step step)
+{
+	switch (step) {
+	case STEP_BEGIN:
+		return SECRET_BEGIN;
+	case STEP_END:
+		return SECRET_END;
+	default:
+		return SECRET_WHOLE;
+	}
+}
+
 static size_t make_secrets(const struct tls_sites *found, size_t file, struct tap_site *sites)
 {
 	size_t count = 0;
@@ -182,7 +194,10 @@ static size_t make_secrets(const struct tls_sites *found, size_t file, struct ta
 		if (!has_free(found) || !secret->handle.width)
 			site->cookie |= COOKIE_NO_FREE;
 		site->secret.fixed = secret->fixed;
-		if (value_at(&secret->handle, &site->secret.handle) &&
+		site->secret.step = step_of(secret->step);
+		site->secret.expect = secret->expect;
+		if (value_at(&secret->check, &site->secret.check) &&
+		    value_at(&secret->handle, &site->secret.handle) &&
 		    value_at(&secret->label, &site->secret.label) &&
 		    value_at(&secret->label_len, &site->secret.label_len) &&
 		    value_at(&secret->random, &site->secret.random) &&
