@@ -147,6 +147,7 @@ enum tls_string {
 	STRING_LIBRESSL,
 	STRING_BORINGSSL,
 	STRING_GNUTLS,
+	STRING_NSS,
 	STRINGS_MAX,
 };
 #define STRINGS_LABELS ((1U << (LABEL_MAX - 1)) - 1)
@@ -162,6 +163,11 @@ struct tls_library {
 	const char *name;	   /* "openssl" */
 	const char *const *soname; /* file name prefixes, NULL-terminated: "libssl.so" */
 	/*
+	 * Files that may be loaded later than such a file, from its folder; NULL-terminated. NULL:
+	 * there are none.
+	 */
+	const char *const *companions;
+	/*
 	 * Fills sites, which is all 0 but for library, from a file. -ENOENT when the file has
 	 * nothing of this library; -ENOMEM.
 	 */
@@ -169,6 +175,7 @@ struct tls_library {
 };
 
 extern const struct tls_library gnutls;
+extern const struct tls_library nss;
 extern const struct tls_library openssl;
 
 /* All libraries, NULL-terminated. */
