@@ -15,6 +15,7 @@ static const struct subcommand {
 	const char *help;
 } subcommands[] = {
 	{ "tls", cmd_tls, "print the plaintext of TLS connections" },
+	{ "keys", cmd_keys, "print the secrets of TLS connections as a key log" },
 	{ "doctor", cmd_doctor, "say what this kernel and this user allow" },
 };
 

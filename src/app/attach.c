@@ -16,8 +16,10 @@
 #include "proc/procfs.h"
 #include "util/exitcode.h"
 
-static const char *explain(int r)
+static const char *explain(int r, bool plaintext)
 {
+	if (r == -ESRCH && !plaintext)
+		return "no place was found in it where it has secrets in its hands";
 	switch (-r) {
 	case ENOEXEC:
 		return "this is not an ELF library or program";
@@ -39,7 +41,7 @@ static int add_given(struct targets *targets, const struct option_list *paths)
 
 		if (!r)
 			continue;
-		log_error("--libssl %s: %s", paths->items[i], explain(r));
+		log_error("--libssl %s: %s", paths->items[i], explain(r, targets->plaintext));
 		return r == -EACCES || r == -EPERM ? EXITCODE_DENIED : EXITCODE_NOTHING;
 	}
 	return 0;
@@ -100,6 +102,9 @@ int attach_find(struct targets *targets, const struct selection *sel,
 	}
 	if (r)
 		log_error("can't look for TLS libraries: %s", strerror(-r));
+	else if (!targets->plaintext)
+		log_error("found no TLS library whose secrets can be read; name a library or "
+			  "program with --libssl PATH ('-v' says what was passed over)");
 	else
 		log_error("found no TLS library: install OpenSSL, or name the library or program "
 			  "with --libssl PATH");
@@ -278,6 +283,17 @@ static int early_process(void *arg, pid_t pid)
 	return 0;
 }
 
+static bool has_secrets(const struct targets *targets)
+{
+	for (size_t i = 0; i < targets->count; i++) {
+		for (size_t k = 0; k < targets->items[i].found_count; k++) {
+			if (targets->items[i].found[k].secret_count)
+				return true;
+		}
+	}
+	return false;
+}
+
 int attach_all(struct tap *tap, const struct targets *targets, const struct selection *sel,
 	       const struct session_request *request, size_t *ret_probes)
 {
@@ -297,6 +313,10 @@ int attach_all(struct tap *tap, const struct targets *targets, const struct sele
 		log_error("can't probe %s: %s", targets->items[i].path, strerror(-r));
 	}
 	*ret_probes = probes;
+	if (probes && targets->secrets && !has_secrets(targets))
+		log_error("no place was found where a library has secrets in its hands: there will "
+			  "be "
+			  "none");
 	if (probes)
 		return 0;
 	return last == -EPERM || last == -EACCES ? EXITCODE_DENIED : EXITCODE_NOTHING;

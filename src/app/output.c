@@ -9,16 +9,14 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "app/outlet.h"
 #include "app/targets.h"
 #include "flow/flow.h"
-#include "out/sink.h"
-#include "out/writer.h"
 #include "probe/tap.h"
 #include "proc/cgroup.h"
 #include "util/clock.h"
 #include "util/queue.h"
 
-#define WRITE_SIZE (256 << 10)
 /* How long the first part of a character waits for the rest before it is shown as bytes. */
 #define HOLD_MS 250
 /* The wall clock may be set while we run. */
@@ -26,14 +24,14 @@
 
 struct output {
 	struct output_config config;
-	struct writer writer;
-	struct sink *sink;
 	struct flow *flow;
 	struct cgroups *cgroups;
 	struct clock clock;
 	uint64_t clock_read_ns;
-	uint64_t untracked_calls, untracked_bytes, missed_calls, lost_bytes;
+	struct output_missing missing;
 	atomic_int error;
+	const struct outlet *failed; /* whose error it is; the thread's */
+	atomic_bool reopen;
 	atomic_bool finished;
 	pthread_t thread;
 	bool started;
@@ -46,22 +44,41 @@ static void notify(struct output *output)
 	(void)!write(output->config.notify, &one, sizeof(one));
 }
 
-static void fail(struct output *output, int error)
+static void fail(struct output *output, const struct outlet *outlet, int error)
 {
 	int none = 0;
 
-	if (error && atomic_compare_exchange_strong(&output->error, &none, error))
-		notify(output);
+	if (!error || !atomic_compare_exchange_strong(&output->error, &none, error))
+		return;
+	output->failed = outlet;
+	notify(output);
 }
 
 static int on_event(void *arg, const struct event *ev)
 {
 	struct output *output = arg;
+	struct outlet *outlet = output->config.outlet;
 
 	/* After an error the rest is counted, not written. */
-	if (!output->error)
-		fail(output, output->sink->ops->event(output->sink, ev));
+	for (size_t i = 0; i < output->config.outlets && !output->error; i++)
+		fail(output, &outlet[i], outlet_event(&outlet[i], ev));
 	return 0;
+}
+
+static void push(struct output *output, bool flush)
+{
+	struct outlet *outlet = output->config.outlet;
+
+	for (size_t i = 0; i < output->config.outlets && !output->error; i++)
+		fail(output, &outlet[i], outlet_push(&outlet[i], flush));
+}
+
+static void reopen(struct output *output)
+{
+	if (!atomic_exchange(&output->reopen, false) || output->error)
+		return;
+	for (size_t i = 0; i < output->config.outlets; i++)
+		outlet_reopen(&output->config.outlet[i]);
 }
 
 static uint64_t from_mono(void *arg, uint64_t mono_ns)
@@ -114,19 +131,16 @@ static const struct flow_ops ops = {
 
 int output_new(const struct output_config *config, struct output **ret_output)
 {
-	struct text_options text = { .hex = config->hex, .colour = config->colour };
 	struct output *output = calloc(1, sizeof(*output));
-	int r;
+	int r = 0;
 
 	if (!output)
 		return -ENOMEM;
 	output->config = *config;
 	clock_measure(&output->clock);
 	output->clock_read_ns = clock_now();
-	r = writer_init(&output->writer, config->fd, WRITE_SIZE);
-	if (!r)
-		r = config->json ? ndjson_new(&output->writer, &output->sink)
-				 : text_new(&output->writer, &text, &output->sink);
+	for (size_t i = 0; i < config->outlets && !r; i++)
+		r = outlet_start(&config->outlet[i]);
 	if (!r)
 		r = cgroups_new(&output->cgroups);
 	if (!r)
@@ -145,36 +159,37 @@ void output_free(struct output *output)
 		return;
 	flow_free(output->flow);
 	cgroups_free(output->cgroups);
-	if (output->sink)
-		output->sink->ops->free(output->sink);
-	writer_done(&output->writer);
 	free(output);
 }
 
 static int on_record(void *arg, const void *record, size_t len)
 {
 	struct output *output = arg;
-	int r = flow_record(output->flow, record, len);
+	int r;
+
+	reopen(output);
+	r = flow_record(output->flow, record, len);
 
 	/* Not a record of ours: nothing can be said about it, the stream's offsets will tell. */
 	if (r != -EBADMSG)
-		fail(output, r);
+		fail(output, NULL, r);
 	return 0;
 }
 
 static void finish(struct output *output)
 {
 	struct event ev = { .type = EVENT_STATS };
+	const struct output_missing *missing = &output->missing;
 
-	flow_untracked(output->flow, output->untracked_calls, output->untracked_bytes);
-	flow_missed(output->flow, output->missed_calls);
+	flow_untracked(output->flow, missing->untracked_calls, missing->untracked_bytes);
+	flow_missed(output->flow, missing->missed_calls);
+	flow_secrets_lost(output->flow, missing->lost_secrets);
 	(void)flow_end(output->flow, clock_now());
-	flow_lost(output->flow, output->lost_bytes);
+	flow_lost(output->flow, missing->lost_bytes);
 	ev.time_ns = from_mono(output, clock_now());
 	ev.stats = flow_stats(output->flow);
 	(void)on_event(output, &ev);
-	if (!output->error)
-		fail(output, output->sink->ops->flush(output->sink));
+	push(output, true);
 }
 
 static void *work(void *arg)
@@ -187,13 +202,14 @@ static void *work(void *arg)
 	for (;;) {
 		int r = queue_read(queue, 0, on_record, output);
 
+		reopen(output);
 		/* Nothing waits: show what there is, half characters a little later. */
-		if (r == 0 && !output->error)
-			fail(output, writer_flush(&output->writer));
+		if (r == 0)
+			push(output, false);
 		if (r == 0)
 			r = queue_read(queue, HOLD_MS, on_record, output);
-		if (r == 0 && !output->error)
-			fail(output, output->sink->ops->flush(output->sink));
+		if (r == 0)
+			push(output, true);
 		if (r == 0)
 			r = queue_read(queue, -1, on_record, output);
 		if (r == -EPIPE)
@@ -213,13 +229,15 @@ int output_start(struct output *output)
 	return -r;
 }
 
-void output_missing(struct output *output, uint64_t untracked_calls, uint64_t untracked_bytes,
-		    uint64_t missed_calls, uint64_t lost_bytes)
+void output_missing(struct output *output, const struct output_missing *missing)
 {
-	output->lost_bytes = lost_bytes;
-	output->untracked_calls = untracked_calls;
-	output->untracked_bytes = untracked_bytes;
-	output->missed_calls = missed_calls;
+	output->missing = *missing;
+}
+
+void output_reopen(struct output *output)
+{
+	output->reopen = true;
+	queue_poke(output->config.queue);
 }
 
 bool output_finished(const struct output *output)
@@ -234,8 +252,9 @@ void output_join(struct output *output)
 	output->started = false;
 }
 
-int output_error(const struct output *output)
+int output_error(const struct output *output, const struct outlet **ret_outlet)
 {
+	*ret_outlet = output->failed;
 	return output->error;
 }
 

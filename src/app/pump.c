@@ -98,6 +98,11 @@ static void on_signal(struct pump *p)
 		p->stop |= cmd && cmd->ended;
 		return;
 	}
+	/* logrotate's way, or a script's; from the kernel it means that the terminal is gone. */
+	if (info.ssi_signo == SIGHUP && p->c->reopens && info.ssi_code != SI_KERNEL) {
+		output_reopen(p->c->output);
+		return;
+	}
 	/* Told twice: whoever is there does not want to wait for a slow output. */
 	if (p->interrupted && p->stop)
 		_exit(EXITCODE_FAILURE);
@@ -171,12 +176,16 @@ static int note_closed(void *arg, const struct conn_key *key, const struct conn 
 	return note(arg, REC_CLOSE, key, conn);
 }
 
-/* A handshake that came to nothing leaves a place behind when its process just ends. */
+/*
+ * A handshake that came to nothing leaves a place behind when its process just ends. One that was
+ * announced is for the output thread to drop, which knows it.
+ */
 static int drop_dead(void *arg, const struct conn_key *key, const struct conn *conn)
 {
 	struct pump *p = arg;
 
-	if (!conn->off[0] && !conn->off[1] && kill((pid_t)key->tgid, 0) && errno == ESRCH)
+	if (!conn->announced && !conn->off[0] && !conn->off[1] && kill((pid_t)key->tgid, 0) &&
+	    errno == ESRCH)
 		tap_conn_drop(p->c->tap, key->tgid, key->handle);
 	return 0;
 }
@@ -293,16 +302,21 @@ static void drain(struct pump *p)
 static void finish(struct pump *p)
 {
 	struct tap *tap = p->c->tap;
+	struct output_missing missing;
 
 	tap_detach(tap);
 	drain(p);
 	(void)tap_orphans_take(tap, note_closed, p);
 	(void)tap_conns_each(tap, note_final, p);
 	notes_send(p);
-	output_missing(p->c->output, tap_counter(tap, CNT_UNTRACKED_CALLS),
-		       tap_counter(tap, CNT_UNTRACKED_BYTES),
-		       tap_counter(tap, CNT_MISSED_CALLS) + tap_calls_cut(tap),
-		       tap_counter(tap, CNT_LOST_BYTES));
+	missing = (struct output_missing) {
+		.untracked_calls = tap_counter(tap, CNT_UNTRACKED_CALLS),
+		.untracked_bytes = tap_counter(tap, CNT_UNTRACKED_BYTES),
+		.missed_calls = tap_counter(tap, CNT_MISSED_CALLS) + tap_calls_cut(tap),
+		.lost_bytes = tap_counter(tap, CNT_LOST_BYTES),
+		.lost_secrets = tap_counter(tap, CNT_LOST_SECRETS),
+	};
+	output_missing(p->c->output, &missing);
 	queue_close(p->c->queue);
 }
 

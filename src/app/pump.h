@@ -7,6 +7,7 @@
 #define PUMP_H
 
 #include <signal.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -24,6 +25,7 @@ struct pump_config {
 	struct command *command; /* NULL: none */
 	const sigset_t *signals; /* blocked by the caller */
 	int notify;		 /* eventfd: the output has failed */
+	bool reopens;		 /* SIGHUP is for files to be opened again */
 	uint64_t duration_ns;	 /* 0: no end */
 	const pid_t *pids;	 /* when all of these have ended, so does the run; count 0: no */
 	size_t pid_count;

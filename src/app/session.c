@@ -15,6 +15,7 @@
 #include "app/attach.h"
 #include "app/command.h"
 #include "app/log.h"
+#include "app/outlet.h"
 #include "app/output.h"
 #include "app/pump.h"
 #include "app/selection.h"
@@ -23,7 +24,6 @@
 #include "probe/tap.h"
 #include "proc/reader.h"
 #include "util/exitcode.h"
-#include "util/outfile.h"
 #include "util/privs.h"
 #include "util/queue.h"
 
@@ -38,39 +38,49 @@ struct session {
 	struct tap *tap;
 	struct queue *queue;
 	struct output *output;
-	int out_fd;
+	struct outlet outlet[OUTPUT_OUTLETS_MAX];
+	size_t outlets;
 	int notify;
 	sigset_t signals; /* blocked; read by the pump */
 };
 
-static int open_output(struct session *s)
+static enum outlet_format format_of(const struct session_request *request)
 {
-	const char *path = s->request->output;
+	if (request->json)
+		return OUTLET_JSON;
+	if (request->hex)
+		return OUTLET_HEX;
+	return request->keys ? OUTLET_KEYLOG : OUTLET_TEXT;
+}
 
-	if (!path || !strcmp(path, "-")) {
-		s->out_fd = STDOUT_FILENO;
-		if (fcntl(STDOUT_FILENO, F_GETFD) >= 0)
-			return 0;
-		log_error("there is no standard output to print to; give a file with -o");
-		return EXITCODE_FAILURE;
+static int open_outlets(struct session *s)
+{
+	const struct session_request *request = s->request;
+	const char *path = request->output;
+	struct outlet *out = &s->outlet[0], *keylog = &s->outlet[1];
+	int r = 0;
+
+	*out = (struct outlet) {
+		.format = format_of(request),
+		.path = path && strcmp(path, "-") ? path : NULL,
+		.append = request->keys,
+		.fd = -1,
+	};
+	*keylog = (struct outlet) {
+		.format = OUTLET_KEYLOG,
+		.path = request->keylog,
+		.append = true,
+		.fd = -1,
+	};
+	s->outlets = request->keylog ? 2 : 1;
+	/* First, because the output may be emptied when it is opened. */
+	if (request->keylog)
+		r = outlet_open(keylog);
+	if (!r && out->path && outlet_is_at(keylog, out->path)) {
+		log_error("-o and -k name the same file; give the key log its own");
+		return EXITCODE_USAGE;
 	}
-	s->out_fd = outfile_open(path);
-	switch (-s->out_fd) {
-	case ELOOP:
-		log_error("%s is a symbolic link; captured data goes to real files only", path);
-		return EXITCODE_FAILURE;
-	case EMLINK:
-		log_error("%s has other names too; captured data goes to files with one name",
-			  path);
-		return EXITCODE_FAILURE;
-	case EPERM:
-		log_error("%s belongs to somebody else, who could read what is captured", path);
-		return EXITCODE_FAILURE;
-	}
-	if (s->out_fd >= 0)
-		return 0;
-	log_error("can't write to %s: %s", path, strerror(-s->out_fd));
-	return EXITCODE_FAILURE;
+	return r ? r : outlet_open(out);
 }
 
 static int check_ready_fd(const struct session_request *request)
@@ -153,11 +163,11 @@ static bool asked_for(const struct session *s, pid_t pid)
 }
 
 /* Programs that pass our output on would make us record it, print it, record it ... */
-static void exclude_readers(struct session *s)
+static void exclude_readers(struct session *s, int fd)
 {
 	struct readers readers;
 
-	readers_find(s->out_fd, &readers);
+	readers_find(fd, &readers);
 	for (size_t i = 0; i < readers.count; i++) {
 		if (asked_for(s, readers.pids[i]))
 			continue;
@@ -172,12 +182,9 @@ static void exclude_readers(struct session *s)
 
 static int start_output(struct session *s)
 {
-	const char *no_color = getenv("NO_COLOR"); /* no-color.org: empty means nothing */
 	struct output_config config = {
-		.fd = s->out_fd,
-		.json = s->request->json,
-		.hex = s->request->hex,
-		.colour = isatty(s->out_fd) && !(no_color && *no_color),
+		.outlet = s->outlet,
+		.outlets = s->outlets,
 		.tap = s->tap,
 		.targets = &s->targets,
 	};
@@ -202,10 +209,11 @@ static int drop_privileges(struct session *s)
 	struct privs_keep keep = { .bpf = true, .kill = s->request->command != NULL };
 	int r;
 
+	for (size_t i = 0; i < s->outlets; i++)
+		keep.root |= outlet_needs_root(&s->outlet[i]);
 	/* The ring must be emptied in time also when the targets take all CPUs: it is little work. */
 	(void)setpriority(PRIO_PROCESS, 0, -10);
 	r = privs_drop(&keep);
-
 	if (!r)
 		return 0;
 	log_error("can't give up privileges: %s", strerror(-r));
@@ -223,6 +231,15 @@ static void say_ready(struct session *s, size_t probes)
 		close((int)s->request->ready_fd);
 }
 
+static bool reopens(const struct session *s)
+{
+	for (size_t i = 0; i < s->outlets; i++) {
+		if (s->outlet[i].append && s->outlet[i].path)
+			return true;
+	}
+	return false;
+}
+
 static void run(struct session *s)
 {
 	struct pump_config config = {
@@ -232,6 +249,7 @@ static void run(struct session *s)
 		.command = s->request->command ? &s->command : NULL,
 		.signals = &s->signals,
 		.notify = s->notify,
+		.reopens = reopens(s),
 		.duration_ns = s->request->duration_ns,
 	};
 
@@ -246,20 +264,21 @@ static void run(struct session *s)
 static int finish(struct session *s)
 {
 	const struct stats *stats = output_stats(s->output);
+	const struct stats_scope scope = { s->targets.plaintext, s->targets.secrets };
+	const struct outlet *failed;
 	char line[STATS_STRLEN];
-	int r = output_error(s->output);
+	int r = output_error(s->output, &failed);
 
-	stats_describe(stats, line, sizeof(line));
+	stats_describe(stats, scope, line, sizeof(line));
 	log_error("%s", line);
 	if (r) {
-		log_error("can't write to %s: %s",
-			  s->request->output ? s->request->output : "the standard output",
+		log_error("can't write to %s: %s", outlet_name(failed ? failed : &s->outlet[0]),
 			  r == -EPIPE ? "its reader has gone away" : strerror(-r));
 		return EXITCODE_FAILURE;
 	}
 	if (s->request->command && s->command.status)
 		return s->command.status;
-	return stats_gaps(stats) || stats->calls_missed ? EXITCODE_LOST : EXITCODE_OK;
+	return stats_incomplete(stats, scope) ? EXITCODE_LOST : EXITCODE_OK;
 }
 
 /* The kernel side knows processes by their ids in the first namespace only. */
@@ -285,7 +304,7 @@ static int start(struct session *s, size_t *ret_probes)
 	if (!r)
 		r = selection_init(&s->selection, s->request);
 	if (!r)
-		r = open_output(s);
+		r = open_outlets(s);
 	if (r)
 		return r;
 	block_signals(s);
@@ -296,7 +315,8 @@ static int start(struct session *s, size_t *ret_probes)
 		r = attach_find(&s->targets, &s->selection, s->request);
 	if (r)
 		return r;
-	exclude_readers(s);
+	for (size_t i = 0; i < s->outlets; i++)
+		exclude_readers(s, s->outlet[i].fd);
 	r = attach_all(s->tap, &s->targets, &s->selection, s->request, ret_probes);
 	if (!r)
 		r = drop_privileges(s);
@@ -307,7 +327,6 @@ int session_run(const struct session_request *request)
 {
 	struct session s = {
 		.request = request,
-		.out_fd = -1,
 		.notify = -1,
 		.targets = { .plaintext = request->plaintext,
 			     .secrets = request->keys || request->keylog },
@@ -331,7 +350,7 @@ int session_run(const struct session_request *request)
 	selection_done(&s.selection);
 	if (s.notify >= 0)
 		close(s.notify);
-	if (s.out_fd > STDERR_FILENO)
-		close(s.out_fd);
+	for (size_t i = 0; i < s.outlets; i++)
+		outlet_done(&s.outlet[i]);
 	return r;
 }

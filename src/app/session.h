@@ -19,7 +19,7 @@ struct session_request {
 	struct option_list comms;
 	struct option_list exes;
 	bool children;
-	const char *output; /* NULL or "-": stdout */
+	const char *output; /* NULL or "-": stdout; with keys, a file is added to */
 	bool plaintext;
 	const char *keylog; /* NULL: none; else a file that gets the secrets */
 	bool keys;	    /* the output is a key log itself */

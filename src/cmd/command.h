@@ -4,6 +4,7 @@
 #define CMD_COMMAND_H
 
 int cmd_tls(int argc, char **argv);
+int cmd_keys(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
 
 #endif

@@ -1,125 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 /* cleartap tls: prints the plaintext of TLS connections. */
-#include <errno.h>
-#include <stddef.h>
-#include <stdio.h>
-#include <string.h>
-
-#include "app/log.h"
-#include "app/session.h"
 #include "cmd/command.h"
-#include "probe/feature.h"
-#include "util/exitcode.h"
-#include "util/options.h"
-
-#define RING_DEFAULT  (64ULL << 20)
-#define QUEUE_DEFAULT (256ULL << 20)
-
-struct tls_options {
-	struct session_request request;
-	unsigned int verbose;
-	bool help;
-};
-
-#define FIELD(name) offsetof(struct tls_options, name)
+#include "cmd/tap.h"
 
 static const struct option_def options[] = {
-	{ OPTION_LIST, "libssl", 0, FIELD(request.libraries), "PATH",
-	  "probe this library or static program only (repeatable)", 0, 0 },
-	{ OPTION_LIST, "pid", 'p', FIELD(request.pids), "PID",
-	  "tap this process only (repeatable); others do not feel the probes", 0, 0 },
-	{ OPTION_FLAG, "children", 0, FIELD(request.children), NULL,
-	  "with --pid: also the processes it starts", 0, 0 },
-	{ OPTION_LIST, "uid", 'u', FIELD(request.uids), "USER",
-	  "tap processes of this user (name or number, repeatable)", 0, 0 },
-	{ OPTION_LIST, "comm", 0, FIELD(request.comms), "NAME",
-	  "tap processes or threads of this name (repeatable)", 0, 0 },
-	{ OPTION_LIST, "exe", 0, FIELD(request.exes), "PATH",
-	  "tap processes that run this file (repeatable)", 0, 0 },
-	{ OPTION_FLAG, "json", 'j', FIELD(request.json), NULL,
-	  "one JSON object a line: see cleartap-events(5)", 0, 0 },
-	{ OPTION_FLAG, "hex", 'x', FIELD(request.hex), NULL, "bytes as hexdump -C prints them", 0,
-	  0 },
-	{ OPTION_STRING, "output", 'o', FIELD(request.output), "FILE",
+	{ OPTION_FLAG, "hex", 'x', TAP_FIELD(request.hex), NULL, "bytes as hexdump -C prints them",
+	  0, 0 },
+	{ OPTION_STRING, "output", 'o', TAP_FIELD(request.output), "FILE",
 	  "write to FILE (mode 0600) instead of the standard output", 0, 0 },
-	{ OPTION_SECONDS, "duration", 'd', FIELD(request.duration_ns), "SECONDS",
-	  "end after this time", 0, 0 },
-	{ OPTION_SIZE, "ring", 0, FIELD(request.ring_bytes), "SIZE",
-	  "ring buffer in the kernel, a power of two (default 64M)", 64ULL << 10, 1ULL << 30 },
-	{ OPTION_SIZE, "queue", 0, FIELD(request.queue_bytes), "SIZE",
-	  "memory for what a slow output has not taken yet (default 256M)", 2ULL << 20,
-	  64ULL << 30 },
-	{ OPTION_NUMBER, "ready-fd", 0, FIELD(request.ready_fd), "N",
-	  "write a newline to descriptor N when all is attached", 0, INT32_MAX },
-	{ OPTION_COUNT, "verbose", 'v', FIELD(verbose), NULL,
-	  "say what is probed and what is missing; twice: libbpf's messages too", 0, 0 },
-	{ OPTION_FLAG, "help", 'h', FIELD(help), NULL, "this text", 0, 0 },
 	{ 0 },
 };
 
-static int help(void)
-{
-	printf("usage: cleartap tls [OPTIONS] [-- COMMAND [ARGS]]\n\n"
-	       "Prints what programs that use OpenSSL say over TLS, as it happens. With a COMMAND\n"
-	       "only that and its children, from the first instruction to its end.\n\n");
-	options_help(options, stdout);
-	printf("\nEnd it with Ctrl-C. Exit status: 0 good, 1 failure, 2 usage, 3 not permitted,\n"
-	       "4 nothing to attach to, 5 finished but data was lost; that of COMMAND if it is\n"
-	       "not 0. More in cleartap(8).\n");
-	return EXITCODE_OK;
-}
-
-static int check(struct tls_options *opts)
-{
-	const char *wrong = NULL;
-
-	if (opts->request.children && !opts->request.pids.count)
-		wrong = "--children goes with --pid";
-	else if (opts->request.command && opts->request.pids.count)
-		wrong = "--pid and a command exclude each other";
-	else if (opts->request.json && opts->request.hex)
-		wrong = "--json and --hex exclude each other";
-	else if (opts->request.ring_bytes & (opts->request.ring_bytes - 1))
-		wrong = "--ring wants a power of two, for example 64M";
-	if (!wrong)
-		return 0;
-	log_error("%s", wrong);
-	return EXITCODE_USAGE;
-}
+static const struct tap_command command = {
+	.name = "tls",
+	.about = "Prints what programs that use OpenSSL say over TLS, as it happens. With a "
+		 "COMMAND\n"
+		 "only that and its children, from the first instruction to its end.\n",
+	.plaintext = true,
+	.options = options,
+};
 
 int cmd_tls(int argc, char **argv)
 {
-	struct tls_options opts = { .request = { .plaintext = true,
-						 .ring_bytes = RING_DEFAULT,
-						 .queue_bytes = QUEUE_DEFAULT,
-						 .ready_fd = -1 } };
-	char error[256];
-	int rest, r;
-
-	r = options_parse(options, &opts, argc, argv, &rest, error, sizeof(error));
-	if (r) {
-		log_error("%s; 'cleartap tls --help' lists the options",
-			  r == -EINVAL ? error : strerror(-r));
-		r = EXITCODE_USAGE;
-		goto out;
-	}
-	if (opts.help) {
-		r = help();
-		goto out;
-	}
-	log_set_level(opts.verbose);
-	feature_quiet(opts.verbose > 1);
-	if (rest < argc) {
-		opts.request.command = argv + rest;
-	} else if (!strcmp(argv[argc - 1], "--")) {
-		log_error("there is no command behind --");
-		r = EXITCODE_USAGE;
-		goto out;
-	}
-	r = check(&opts);
-	if (!r)
-		r = session_run(&opts.request);
-out:
-	options_done(options, &opts);
-	return r;
+	return tap_main(&command, argc, argv);
 }

@@ -81,8 +81,9 @@ struct stats {
 	uint64_t gap_bytes[GAP_REASON_MAX];
 	uint64_t calls_missed; /* TLS calls of which not even the length is known */
 	uint64_t secrets;
-	uint64_t secrets_lost;	  /* found the ring full, or their memory could not be read */
-	uint64_t secrets_refused; /* what was found in their place can't be right */
+	uint64_t secret_connections; /* that secrets came from */
+	uint64_t secrets_lost;	     /* found the ring full, or their memory could not be read */
+	uint64_t secrets_refused;    /* what was found in their place can't be right */
 };
 
 struct event {

@@ -148,22 +148,59 @@ static void add_gaps(struct rest *rest, const struct stats *stats)
 	}
 }
 
-void stats_describe(const struct stats *stats, char *buf, size_t len)
+static void add_plaintext(struct rest *rest, const struct stats *stats)
+{
+	add_count(rest, stats->events, "event");
+	add(rest, ", ");
+	add_count(rest, stats->connections, "connection");
+	add(rest, ", ");
+	add_count(rest, stats->bytes[DIR_IN], "byte");
+	add(rest, " received, ");
+	add_count(rest, stats->bytes[DIR_OUT], "byte");
+	add(rest, " sent");
+	add_gaps(rest, stats);
+	if (stats->calls_missed) {
+		add(rest, "; ");
+		add_count(rest, stats->calls_missed, "call");
+		add(rest, " missed");
+	}
+}
+
+static void add_secrets(struct rest *rest, const struct stats *stats)
+{
+	add_count(rest, stats->secrets, "secret");
+	add(rest, " of ");
+	add_count(rest, stats->secret_connections, "connection");
+	if (stats->secrets_lost) {
+		add(rest, ", ");
+		add_count(rest, stats->secrets_lost, "secret");
+		add(rest, " lost");
+	}
+	if (stats->secrets_refused) {
+		add(rest, ", ");
+		add_count(rest, stats->secrets_refused, "secret");
+		add(rest, " refused");
+	}
+}
+
+void stats_describe(const struct stats *stats, struct stats_scope scope, char *buf, size_t len)
 {
 	struct rest rest = { buf, len };
 
-	add_count(&rest, stats->events, "event");
-	add(&rest, ", ");
-	add_count(&rest, stats->connections, "connection");
-	add(&rest, ", ");
-	add_count(&rest, stats->bytes[DIR_IN], "byte");
-	add(&rest, " received, ");
-	add_count(&rest, stats->bytes[DIR_OUT], "byte");
-	add(&rest, " sent");
-	add_gaps(&rest, stats);
-	if (stats->calls_missed) {
+	/* Nothing asked for and nothing to say. */
+	if (len)
+		*buf = '\0';
+	if (scope.plaintext)
+		add_plaintext(&rest, stats);
+	if (scope.plaintext && scope.secrets)
 		add(&rest, "; ");
-		add_count(&rest, stats->calls_missed, "call");
-		add(&rest, " missed");
-	}
+	if (scope.secrets)
+		add_secrets(&rest, stats);
+}
+
+bool stats_incomplete(const struct stats *stats, struct stats_scope scope)
+{
+	if (scope.plaintext && (stats_gaps(stats) || stats->calls_missed))
+		return true;
+	return scope.secrets && (stats->secrets_lost || stats->secrets_refused);
 }

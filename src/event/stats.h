@@ -3,6 +3,7 @@
 #ifndef STATS_H
 #define STATS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -22,12 +23,21 @@ const char *close_reason_text(enum close_reason reason);
 uint64_t stats_gaps(const struct stats *stats);
 uint64_t stats_gap_bytes(const struct stats *stats);
 
-#define STATS_STRLEN 640 /* enough for the longest summary */
+#define STATS_STRLEN 768 /* enough for the longest summary */
+
+/* What was asked for: the summary speaks of nothing else. */
+struct stats_scope {
+	bool plaintext;
+	bool secrets;
+};
 
 /*
  * The summary in one line without a newline, such as "5 events, 1 connection, 78 bytes received,
- * 910 bytes sent, no gaps". Cut off when len is too small; always NUL-terminated when len > 0.
+ * 910 bytes sent, no gaps; 5 secrets of 1 connection". Cut off when len is too small; always
+ * NUL-terminated when len > 0.
  */
-void stats_describe(const struct stats *stats, char *buf, size_t len);
+void stats_describe(const struct stats *stats, struct stats_scope scope, char *buf, size_t len);
+/* Was there something that could not be got? */
+bool stats_incomplete(const struct stats *stats, struct stats_scope scope);
 
 #endif

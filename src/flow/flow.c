@@ -11,6 +11,8 @@
 #include <uthash.h>
 #include <utlist.h>
 
+#include "flow/path.h"
+#include "flow/secrets.h"
 #include "flow/stream.h"
 
 /* Names no file. */
@@ -35,6 +37,7 @@ struct flow_conn {
 	uint64_t handle;
 	char *library;
 	bool opened; /* EVENT_OPEN has been sent */
+	bool secret; /* EVENT_SECRET has been sent */
 	uint32_t tid;
 	char comm[EVENT_COMM_LEN];
 	struct stream stream[DIR_MAX];
@@ -47,6 +50,7 @@ struct flow {
 	void *arg;
 	struct flow_proc *procs;
 	struct flow_conn *conns;
+	struct secrets *secrets;
 	struct stats stats;
 };
 
@@ -56,6 +60,10 @@ int flow_new(const struct flow_ops *ops, void *arg, struct flow **ret_flow)
 
 	if (!flow)
 		return -ENOMEM;
+	if (secrets_new(&flow->secrets)) {
+		free(flow);
+		return -ENOMEM;
+	}
 	flow->ops = ops;
 	flow->arg = arg;
 	*ret_flow = flow;
@@ -76,6 +84,11 @@ void flow_untracked(struct flow *flow, uint64_t calls, uint64_t bytes)
 void flow_missed(struct flow *flow, uint64_t calls)
 {
 	flow->stats.calls_missed += calls;
+}
+
+void flow_secrets_lost(struct flow *flow, uint64_t secrets)
+{
+	flow->stats.secrets_lost += secrets;
 }
 
 void flow_lost(struct flow *flow, uint64_t bytes)
@@ -360,28 +373,6 @@ static int proc_exit(struct flow *flow, struct flow_proc *proc, uint64_t mono_ns
 	return r;
 }
 
-/* Components come last one first, each ended by a NUL. */
-static char *path_join(const char *parts, size_t len)
-{
-	char *path = malloc(len + 2), *out = path;
-	size_t end = len;
-
-	if (!path)
-		return NULL;
-	while (end > 0 && parts[end - 1] == '\0') {
-		size_t start = end - 1;
-
-		while (start > 0 && parts[start - 1] != '\0')
-			start--;
-		*out++ = '/';
-		memcpy(out, parts + start, end - 1 - start);
-		out += end - 1 - start;
-		end = start;
-	}
-	*out = '\0';
-	return path;
-}
-
 /* Takes over exe and cgroup, also on failure. */
 static int proc_fill(struct flow *flow, struct flow_proc *proc, const struct rec_proc *rec,
 		     char *exe, char *cgroup)
@@ -519,6 +510,55 @@ static int on_close(struct flow *flow, const struct rec_state *rec)
 	return r ? r : conn_close(flow, conn, CLOSE_FREED, rec->h.time_ns);
 }
 
+/* first: of its connection in this handshake. */
+static void count_secret(struct flow *flow, struct flow_conn *conn, bool first)
+{
+	flow->stats.secrets++;
+	if (first && !conn->secret)
+		flow->stats.secret_connections++;
+	conn->secret = true;
+}
+
+static int emit_secret(struct flow *flow, struct flow_conn *conn, const struct rec_secret *rec,
+		       const struct secrets_found *found)
+{
+	struct event ev;
+
+	conn->tid = rec->h.tid;
+	memcpy(conn->comm, rec->comm, sizeof(conn->comm));
+	count_secret(flow, conn, found->first);
+	event_init(flow, &ev, EVENT_SECRET, conn, rec->h.time_ns);
+	ev.label = found->label;
+	ev.client_random = rec->random;
+	ev.secret = rec->secret;
+	ev.secret_len = rec->len;
+	return emit(flow, &ev);
+}
+
+/* Without probes at its end a connection is a number and a process, and nothing is kept of it. */
+static int on_secret(struct flow *flow, const struct rec_secret *rec)
+{
+	struct flow_conn *conn = conn_find(flow, rec->h.conn), passing = { 0 };
+	struct secrets_found found;
+	int r = secrets_look(flow->secrets, rec, &found);
+
+	flow->stats.secrets_lost += r == SECRETS_LOST;
+	flow->stats.secrets_refused += r == SECRETS_REFUSED;
+	if (r != SECRETS_NEW)
+		return r < 0 ? r : 0;
+	if (conn)
+		return emit_secret(flow, conn, rec, &found);
+	passing.proc = proc_get(flow, &rec->h);
+	if (!passing.proc)
+		return -ENOMEM;
+	passing.c = (struct connection) {
+		.id = rec->h.conn,
+		.process = &passing.proc->p,
+		.library = flow->ops->file_name(flow->arg, (uint32_t)(rec->cookie >> 32)),
+	};
+	return emit_secret(flow, &passing, rec, &found);
+}
+
 int flow_record(struct flow *flow, const void *data, size_t len)
 {
 	const struct rec *h = data;
@@ -544,6 +584,8 @@ int flow_record(struct flow *flow, const void *data, size_t len)
 		return len < sizeof(struct rec_state) ? -EBADMSG : on_state(flow, data);
 	case REC_CLOSE:
 		return len < sizeof(struct rec_state) ? -EBADMSG : on_close(flow, data);
+	case REC_SECRET:
+		return len < sizeof(struct rec_secret) ? -EBADMSG : on_secret(flow, data);
 	case REC_EXIT:
 		proc = proc_find(flow, h->pid);
 		return proc ? proc_exit(flow, proc, h->time_ns) : 0;
@@ -578,5 +620,6 @@ void flow_free(struct flow *flow)
 		conn_remove(flow, conn);
 	HASH_ITER(hh, flow->procs, proc, ptmp)
 		proc_remove(flow, proc);
+	secrets_free(flow->secrets);
 	free(flow);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Turns ring records into events: gives each its connection and process, puts the bytes of a
- * stream in order, and finds what is missing. Pure: no I/O; what it needs from outside comes
- * through struct flow_ops.
+ * stream in order, finds what is missing, and checks secrets. Pure: no I/O; what it needs from
+ * outside comes through struct flow_ops.
  */
 #ifndef FLOW_H
 #define FLOW_H
@@ -50,6 +50,7 @@ int flow_end(struct flow *flow, uint64_t now_mono_ns);
 /* For bytes of which no record says anything: they are counted as gaps without a connection. */
 void flow_untracked(struct flow *flow, uint64_t calls, uint64_t bytes);
 void flow_missed(struct flow *flow, uint64_t calls);
+void flow_secrets_lost(struct flow *flow, uint64_t secrets);
 /*
  * After flow_end(): the kernel's sum of bytes that found the ring full. What no connection's gaps
  * explain, because their end was lost as well, becomes a gap without a place.

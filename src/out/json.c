@@ -161,3 +161,17 @@ void json_base64(struct json *json, const char *key, const uint8_t *p, size_t le
 	}
 	writer_put(json->writer, "\"", 1);
 }
+
+void json_hex(struct json *json, const char *key, const uint8_t *p, size_t len)
+{
+	static const char digits[] = "0123456789abcdef";
+
+	put_key(json, key);
+	writer_put(json->writer, "\"", 1);
+	for (size_t i = 0; i < len; i++) {
+		char pair[2] = { digits[p[i] >> 4], digits[p[i] & 15] };
+
+		writer_put(json->writer, pair, sizeof(pair));
+	}
+	writer_put(json->writer, "\"", 1);
+}

@@ -31,5 +31,7 @@ void json_name(struct json *json, const char *key, const char *s, size_t len);
 void json_text(struct json *json, const char *key, const uint8_t *p, size_t len);
 /* RFC 4648 section 4. */
 void json_base64(struct json *json, const char *key, const uint8_t *p, size_t len);
+/* Lower case, two digits a byte. */
+void json_hex(struct json *json, const char *key, const uint8_t *p, size_t len);
 
 #endif

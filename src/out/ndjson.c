@@ -128,6 +128,15 @@ static void put_close(struct json *json, const struct event *ev)
 	json_u64(json, "out", ev->total[DIR_OUT]);
 }
 
+static void put_secret(struct json *json, const struct event *ev)
+{
+	json_name(json, "label", secret_label_name(ev->label), SIZE_MAX);
+	json_hex(json, "client_random", ev->client_random, SECRET_RANDOM_LEN);
+	json_hex(json, "secret", ev->secret, ev->secret_len);
+	if (ev->conn)
+		put_known(json, "library", ev->conn->library, SIZE_MAX);
+}
+
 static void put_stats(struct json *json, const struct stats *stats)
 {
 	json_u64(json, "version", SCHEMA_VERSION);
@@ -147,6 +156,9 @@ static void put_stats(struct json *json, const struct stats *stats)
 	json_end(json);
 	json_u64(json, "gap_bytes", stats_gap_bytes(stats));
 	json_u64(json, "calls_missed", stats->calls_missed);
+	json_u64(json, "secrets", stats->secrets);
+	json_u64(json, "secrets_lost", stats->secrets_lost);
+	json_u64(json, "secrets_refused", stats->secrets_refused);
 }
 
 static int ndjson_event(struct sink *sink, const struct event *ev)
@@ -170,6 +182,7 @@ static int ndjson_event(struct sink *sink, const struct event *ev)
 		put_close(&json, ev);
 		break;
 	case EVENT_SECRET:
+		put_secret(&json, ev);
 		break;
 	case EVENT_STATS:
 		put_stats(&json, ev->stats);

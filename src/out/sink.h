@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A sink turns events into one kind of output. It never asks who made the events.
- * To add one: write out/NAME.c with a sink_ops and a constructor, and list it in app/pipeline.c.
+ * To add one: write out/NAME.c with a sink_ops and a constructor, and list it in app/outlet.c.
  */
 #ifndef SINK_H
 #define SINK_H
@@ -37,5 +37,6 @@ struct text_options {
 /* Each constructor borrows the writer, which must outlive the sink. -ENOMEM. */
 int text_new(struct writer *writer, const struct text_options *opts, struct sink **ret_sink);
 int ndjson_new(struct writer *writer, struct sink **ret_sink);
+int keylog_new(struct writer *writer, struct sink **ret_sink);
 
 #endif

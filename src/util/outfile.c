@@ -4,22 +4,30 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "util/options.h"
 
-static int owner_allowed(uid_t owner)
+/* Who called sudo. */
+static bool sudo_id(const char *name, uint64_t *ret_id)
 {
-	const char *sudo = getenv("SUDO_UID");
+	const char *text = getenv(name);
+
+	return text && !number_parse(text, 0, UINT32_MAX, ret_id);
+}
+
+static bool owner_allowed(uid_t owner)
+{
 	uint64_t uid;
 
 	if (owner == geteuid())
-		return 1;
-	return sudo && !number_parse(sudo, 0, UINT32_MAX, &uid) && owner == uid;
+		return true;
+	return sudo_id("SUDO_UID", &uid) && owner == uid;
 }
 
-static int check(int fd)
+static int check(int fd, struct stat *ret_st)
 {
 	struct stat st;
 	int flags;
@@ -34,25 +42,84 @@ static int check(int fd)
 	if (S_ISREG(st.st_mode)) {
 		if (st.st_nlink > 1)
 			return -EMLINK;
-		if (fchmod(fd, 0600) || ftruncate(fd, 0))
+		if (fchmod(fd, 0600))
 			return -errno;
 	}
 	flags = fcntl(fd, F_GETFL);
 	if (flags < 0 || fcntl(fd, F_SETFL, flags & ~O_NONBLOCK))
 		return -errno;
+	*ret_st = st;
 	return 0;
 }
 
-int outfile_open(const char *path)
+/* O_NONBLOCK: a FIFO without a reader is an error and not a hang. */
+static int open_checked(const char *path, int flags, struct stat *ret_st)
 {
-	/* O_NONBLOCK: a FIFO without a reader is an error and not a hang. */
-	int fd = open(path, O_WRONLY | O_CREAT | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK | O_CLOEXEC,
+	int fd = open(path,
+		      flags | O_WRONLY | O_CREAT | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK | O_CLOEXEC,
 		      0600);
 	int r;
 
 	if (fd < 0)
 		return -errno;
-	r = check(fd);
+	r = check(fd, ret_st);
+	if (r) {
+		close(fd);
+		return r;
+	}
+	return fd;
+}
+
+int outfile_open(const char *path)
+{
+	struct stat st;
+	int fd = open_checked(path, 0, &st);
+	int r;
+
+	if (fd < 0 || !S_ISREG(st.st_mode) || !ftruncate(fd, 0))
+		return fd;
+	r = -errno;
+	close(fd);
+	return r;
+}
+
+static int stat_folder(const char *path, struct stat *ret_st)
+{
+	const char *slash = strrchr(path, '/');
+	char *folder = slash ? strndup(path, slash - path + 1) : strdup(".");
+	int r = folder ? stat(folder, ret_st) : -1;
+
+	free(folder);
+	return r;
+}
+
+bool outfile_in_root_folder(const char *path)
+{
+	struct stat st;
+
+	return !stat_folder(path, &st) && st.st_uid == 0;
+}
+
+static int give_to_user(int fd, const char *path, const struct stat *st)
+{
+	uint64_t uid, gid;
+	struct stat folder;
+
+	if (geteuid() != 0 || !S_ISREG(st->st_mode) || st->st_size || st->st_uid ||
+	    !sudo_id("SUDO_UID", &uid) || !sudo_id("SUDO_GID", &gid) ||
+	    stat_folder(path, &folder) || folder.st_uid == 0 || folder.st_uid != uid)
+		return 0;
+	return fchown(fd, uid, gid) ? -errno : 0;
+}
+
+int outfile_append(const char *path)
+{
+	struct stat st;
+	int fd = open_checked(path, O_APPEND, &st), r;
+
+	if (fd < 0)
+		return fd;
+	r = give_to_user(fd, path, &st);
 	if (r) {
 		close(fd);
 		return r;

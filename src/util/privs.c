@@ -40,10 +40,10 @@ static unsigned int id_from_env(const char *name)
 	return NOBODY;
 }
 
-static int leave_root(void)
+static int leave_root(bool keep)
 {
-	gid_t gid = id_from_env("SUDO_GID");
-	uid_t uid = id_from_env("SUDO_UID");
+	gid_t gid = keep ? 0 : id_from_env("SUDO_GID");
+	uid_t uid = keep ? 0 : id_from_env("SUDO_UID");
 
 	if (geteuid() != 0)
 		return 0;
@@ -89,7 +89,7 @@ int privs_drop(const struct privs_keep *keep)
 	/* Leaving uid 0 clears the effective set, also with PR_SET_KEEPCAPS: note it before. */
 	now.bpf = keep->bpf && privs_has(CAP_BPF);
 	now.kill = keep->kill && privs_has(CAP_KILL);
-	r = leave_root();
+	r = leave_root(keep->root);
 	if (r)
 		return r;
 	caps = cap_get_proc();

@@ -28,6 +28,7 @@ struct queue {
 	size_t spare_count;
 	size_t blocks; /* in use, the one that is being read included */
 	bool closed;
+	bool poked;
 	size_t max_blocks;
 };
 
@@ -145,6 +146,14 @@ void queue_publish(struct queue *queue)
 	pthread_mutex_unlock(&queue->lock);
 }
 
+void queue_poke(struct queue *queue)
+{
+	pthread_mutex_lock(&queue->lock);
+	queue->poked = true;
+	pthread_cond_signal(&queue->cond);
+	pthread_mutex_unlock(&queue->lock);
+}
+
 void queue_close(struct queue *queue)
 {
 	pthread_mutex_lock(&queue->lock);
@@ -178,7 +187,7 @@ static void deadline(struct timespec *ts, int ms)
 	}
 }
 
-/* The first block, or 0 after the timeout, or -EPIPE. */
+/* The first block, or 0 after the timeout or a poke, or -EPIPE. */
 static int block_take(struct queue *queue, int timeout_ms, struct block **ret_block)
 {
 	struct timespec until;
@@ -187,12 +196,13 @@ static int block_take(struct queue *queue, int timeout_ms, struct block **ret_bl
 	if (timeout_ms >= 0)
 		deadline(&until, timeout_ms);
 	pthread_mutex_lock(&queue->lock);
-	while (!queue->first && !queue->closed && r != ETIMEDOUT) {
+	while (!queue->first && !queue->closed && !queue->poked && r != ETIMEDOUT) {
 		if (timeout_ms < 0)
 			r = pthread_cond_wait(&queue->cond, &queue->lock);
 		else
 			r = pthread_cond_timedwait(&queue->cond, &queue->lock, &until);
 	}
+	queue->poked = false;
 	*ret_block = queue->first;
 	if (queue->first) {
 		queue->first = queue->first->next;

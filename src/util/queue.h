@@ -22,12 +22,15 @@ bool queue_has_room(struct queue *queue, size_t len);
 int queue_put(struct queue *queue, const void *record, size_t len);
 /* Wakes the reader for what has been put: once for many records. */
 void queue_publish(struct queue *queue);
+/* Wakes the reader without a record: queue_read() returns 0 once. From any thread. */
+void queue_poke(struct queue *queue);
 /* Wakes the reader and says that nothing follows. */
 void queue_close(struct queue *queue);
 
 /*
  * Reader. Calls fn for a block's worth of records, waiting for the first one.
- * timeout_ms < 0: for ever. Returns 1 when it has called fn, 0 after the timeout, -EPIPE when the
+ * timeout_ms < 0: for ever. Returns 1 when it has called fn, 0 after the timeout
+ * or queue_poke(), -EPIPE when the
  * queue is closed and empty, or fn's negative result (the rest of that block is dropped).
  */
 typedef int (*queue_fn)(void *arg, const void *record, size_t len);

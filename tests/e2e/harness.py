@@ -154,7 +154,7 @@ class Conn:
 class Capture:
     """Everything in a --json output, checked against the rules of cleartap-events(5)."""
 
-    TYPES = {"open", "data", "gap", "close", "stats"}
+    TYPES = {"open", "data", "gap", "close", "secret", "stats"}
     REASONS = {"ring-full", "fault", "sendfile", "untracked"}
 
     def __init__(self):
@@ -163,6 +163,7 @@ class Capture:
         self.stats = None
         self.events = 0
         self.untracked = []  # gaps that belong to no connection
+        self.secrets = []
         self.nameless = False  # was there an event without tid or comm?
         self.status = None
         self.stderr = ""
@@ -190,6 +191,8 @@ class Capture:
             if field not in event:
                 return self.problem(f"no {field}", event)
         self.nameless |= not {"tid", "comm"} <= event.keys()
+        if event["type"] == "secret":
+            return self.feed_secret(event)
         conn = self.conns.get(event["conn"])
         if conn is None:
             conn = self.conns[event["conn"]] = Conn(event["conn"], event)
@@ -199,6 +202,22 @@ class Capture:
             self.problem("second open", event)
         self.feed_conn(conn, event)
         return None
+
+    def feed_secret(self, event):
+        """May come before the connection's open, or without one."""
+        self.secrets.append(event)
+        if not re.fullmatch(r"[A-Z0-9_]+", event.get("label", "")):
+            self.problem("strange label", event)
+        if not re.fullmatch(r"[0-9a-f]{64}", event.get("client_random", "")):
+            self.problem("strange client random", event)
+        lengths = (48,) if event.get("label") == "CLIENT_RANDOM" else (32, 48)
+        if not re.fullmatch(r"[0-9a-f]+", event.get("secret", "")) or \
+                len(event["secret"]) not in [2 * length for length in lengths]:
+            self.problem("strange secret", event)
+        names = ("conn", "label", "client_random")
+        if [event[name] for name in names] in [[other[name] for name in names]
+                                               for other in self.secrets[:-1]]:
+            self.problem("the same secret twice", event)
 
     def feed_stats(self, event):
         """The sums at the end are those of the events."""
@@ -210,6 +229,7 @@ class Capture:
             "connections": len(self.conns),
             "bytes_in": sum(stream.captured for name, stream in streams if name == "in"),
             "bytes_out": sum(stream.captured for name, stream in streams if name == "out"),
+            "secrets": len(self.secrets),
             "gap_bytes": self.gap_bytes + sum(gap["len"] for gap in self.untracked),
         }
         for name, value in seen.items():
@@ -296,7 +316,8 @@ class Capture:
 class Tap:
     """One run of cleartap. Ready when the constructor returns."""
 
-    def __init__(self, folder, *args, command=(), env=None, ring=None, wait=True, stdin=None):
+    def __init__(self, folder, *args, command=(), env=None, ring=None, wait=True, stdin=None,
+                 subcommand="tls"):
         fd, self.output = tempfile.mkstemp(prefix="tap-", suffix=".json", dir=folder)
         os.close(fd)
         os.unlink(self.output)  # cleartap makes it
@@ -304,7 +325,7 @@ class Tap:
         self.capture = Capture()
         self._file, self._rest = None, b""
         reader, writer = os.pipe()
-        argv = [CLEARTAP, "tls", "--json", "-o", self.output, "--ready-fd", str(writer)]
+        argv = [CLEARTAP, subcommand, "--json", "-o", self.output, "--ready-fd", str(writer)]
         argv += ["--ring", ring] if ring else []
         argv += list(args) + (["--", *command] if command else [])
         try:

@@ -14,7 +14,7 @@
 #include "event/stats.h"
 #include "flow/flow.h"
 
-#define KIND_MASK 0x07 /* record type; 0: the bytes are the record */
+#define KIND_MASK 0x07 /* kind(); 0: the bytes are the record */
 #define FLAG_DIR  0x08
 #define FLAG_CUT  0x10 /* the last byte is missing */
 #define ID_SHIFT  5    /* which connection, 0 to 7 */
@@ -74,6 +74,16 @@ static void check_conn(const struct event *ev)
 	CHECK(!conn->process->exe[0] || conn->process->exe[0] == '/');
 }
 
+/* A connection may have secrets and never be announced. */
+static void on_secret(struct run *run, const struct event *ev)
+{
+	CHECK(ev->label > LABEL_NONE && ev->label < LABEL_MAX);
+	CHECK(secret_len_fits(ev->label, ev->secret_len));
+	CHECK(!secret_is_blank(ev->client_random, SECRET_RANDOM_LEN));
+	CHECK(!secret_is_blank(ev->secret, ev->secret_len));
+	run->sums.secrets++;
+}
+
 static int on_event(void *arg, const struct event *ev)
 {
 	struct run *run = arg;
@@ -86,6 +96,10 @@ static int on_event(void *arg, const struct event *ev)
 		return 0;
 	}
 	seen = seen_find(run, ev->conn->id);
+	if (ev->type == EVENT_SECRET) {
+		on_secret(run, ev);
+		return 0;
+	}
 	CHECK(seen);
 	if (ev->type == EVENT_CLOSE) {
 		CHECK(ev->close <= CLOSE_END);
@@ -164,6 +178,7 @@ union any {
 	struct rec_conn conn;
 	struct rec_proc proc;
 	struct rec_state state;
+	struct rec_secret secret;
 	uint8_t bytes[sizeof(struct rec_proc)];
 };
 
@@ -171,7 +186,7 @@ static const size_t sizes[] = {
 	[REC_DATA] = sizeof(struct rec_data),	[REC_GAP] = sizeof(struct rec_data),
 	[REC_CONN] = sizeof(struct rec_conn),	[REC_PROC] = sizeof(struct rec_proc),
 	[REC_CLOSE] = sizeof(struct rec_state), [REC_EXIT] = sizeof(struct rec),
-	[REC_STATE] = sizeof(struct rec_state),
+	[REC_STATE] = sizeof(struct rec_state), [REC_SECRET] = sizeof(struct rec_secret),
 };
 
 /* Three bytes of the input: a loss before it, how far it jumps ahead, and its length. */
@@ -209,10 +224,37 @@ static void feed(struct run *run, const void *rec, size_t len)
 	free(copy);
 }
 
+/*
+ * Four bytes of the input: label, length, client random, secret. Few of each, so that they meet.
+ */
+static void fill_secret(struct rec_secret *rec, const uint8_t *p)
+{
+	const char *name = secret_label_name(p[0] & 0x0f);
+
+	rec->fixed = p[0] & 0x10 ? p[0] & 0x0f : 0;
+	memset(rec->label, 'x', sizeof(rec->label));
+	if (!(p[0] & 0x20))
+		strcpy(rec->label, name);
+	rec->len = p[1] & 0x80 ? p[1] : p[1] & 1 ? 32 : 48;
+	rec->cookie = p[1] & 2 ? COOKIE_NO_FREE : 0;
+	memset(rec->random, p[2] & 3, sizeof(rec->random));
+	rec->random[0] = p[2] >> 4;
+	memset(rec->secret, p[3] & 3, sizeof(rec->secret));
+	rec->secret[0] = p[3] >> 4;
+}
+
+/* The one type too many for three bits has no direction. */
+static uint16_t kind(uint8_t byte)
+{
+	if ((byte & KIND_MASK) == REC_SECRET)
+		return byte & FLAG_DIR ? REC_SECRET : REC_STATE;
+	return byte & KIND_MASK;
+}
+
 /* Returns how much of the input it took. */
 static size_t record(struct run *run, const uint8_t *p, size_t size)
 {
-	union any any = { .h = { .type = p[0] & KIND_MASK } };
+	union any any = { .h = { .type = kind(p[0]) } };
 	unsigned int id = p[0] >> ID_SHIFT;
 	uint8_t buf[sizeof(struct rec_data) + 256] = { 0 };
 	size_t len, used = 1, payload = 0;
@@ -250,6 +292,12 @@ static size_t record(struct run *run, const uint8_t *p, size_t size)
 		for (size_t i = 0; i < p[2] && used < size && i < 32; i++)
 			any.proc.path[i] = (char)p[used++];
 		break;
+	case REC_SECRET:
+		if (size < 5)
+			return size;
+		fill_secret(&any.secret, p + 1);
+		used = 5;
+		break;
 	case REC_CLOSE:
 	case REC_STATE:
 		any.state.handle = id;
@@ -273,7 +321,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	const struct stats *stats;
+	struct stats stats;
 	struct run run = { 0 };
 
 	CHECK(!flow_new(&ops, &run, &run.flow));
@@ -286,8 +334,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	/* Half of the inputs end with connections waiting in the middle of something. */
 	if (run.sums.events % 2)
 		CHECK(!flow_end(run.flow, 1));
-	stats = flow_stats(run.flow);
-	CHECK(!memcmp(stats, &run.sums, sizeof(*stats)));
+	stats = *flow_stats(run.flow);
+	CHECK(stats.secret_connections <= stats.secrets &&
+	      !stats.secrets == !stats.secret_connections);
+	/* Of these no event tells. */
+	stats.secret_connections = stats.secrets_lost = stats.secrets_refused = 0;
+	CHECK(!memcmp(&stats, &run.sums, sizeof(stats)));
 	flow_free(run.flow);
 	free(run.seen);
 	return 0;

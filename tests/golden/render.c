@@ -239,6 +239,38 @@ static void play_binary(struct script *s)
 	close_conn(s, &half, CLOSE_EXIT, 0, 277);
 }
 
+static void secret(struct script *s, const struct connection *conn, enum secret_label label,
+		   uint8_t first, size_t len)
+{
+	struct event ev = event(s, EVENT_SECRET, conn, "worker");
+	uint8_t random[SECRET_RANDOM_LEN], bytes[SECRET_LEN_MAX];
+
+	for (size_t i = 0; i < sizeof(random); i++)
+		random[i] = (uint8_t)(conn->id + 16 * i);
+	for (size_t i = 0; i < len; i++)
+		bytes[i] = (uint8_t)(first + i);
+	ev.label = label;
+	ev.client_random = random;
+	ev.secret = bytes;
+	ev.secret_len = len;
+	emit(s, &ev);
+}
+
+static void play_secrets(struct script *s)
+{
+	secret(s, &plain, LABEL_CLIENT_RANDOM, 0xf0, 48);
+	/* Text and hex know nothing of them: what comes behind continues what was before. */
+	open_conn(s, &v6, "curl");
+	data(s, &v6, DIR_IN, 0, BYTES("before, "));
+	for (int label = LABEL_CLIENT_EARLY; label < LABEL_MAX; label++)
+		secret(s, &v6, label, (uint8_t)(label << 4), label % 2 ? 32 : 48);
+	data(s, &v6, DIR_IN, 8, BYTES("behind\n"));
+	/* The other end: in a key log it is there already. */
+	secret(s, &v6, LABEL_CLIENT_EARLY, 0x20, 48);
+	secret(s, &unknown, LABEL_EXPORTER, 0x80, 32);
+	close_conn(s, &v6, CLOSE_END, 15, 0);
+}
+
 static void play_stats(struct script *s)
 {
 	struct stats stats = {
@@ -248,6 +280,10 @@ static void play_stats(struct script *s)
 		.gaps = { [GAP_RING_FULL] = 1, [GAP_FAULT] = 1, [GAP_SENDFILE] = 1, 1 },
 		.gap_bytes = { 16384, 1, 1000000, 512 },
 		.calls_missed = 3,
+		.secrets = 10,
+		.secret_connections = 3,
+		.secrets_lost = 1,
+		.secrets_refused = 2,
 	};
 	struct event ev = event(s, EVENT_STATS, NULL, "");
 
@@ -265,6 +301,8 @@ static int make_sink(const char *format, struct writer *writer, struct sink **re
 
 	if (!strcmp(format, "json"))
 		return ndjson_new(writer, ret_sink);
+	if (!strcmp(format, "keylog"))
+		return keylog_new(writer, ret_sink);
 	return text_new(writer, &opts, ret_sink);
 }
 
@@ -275,7 +313,7 @@ int main(int argc, char **argv)
 	int r;
 
 	if (argc != 2) {
-		fprintf(stderr, "usage: render text|text-colour|hex|json\n");
+		fprintf(stderr, "usage: render text|text-colour|hex|json|keylog\n");
 		return 2;
 	}
 	r = writer_init(&writer, STDOUT_FILENO, 4096);
@@ -291,6 +329,7 @@ int main(int argc, char **argv)
 	play_interleaved(&script);
 	play_gaps(&script);
 	play_binary(&script);
+	play_secrets(&script);
 	play_stats(&script);
 
 	r = script.sink->ops->flush(script.sink);

@@ -10,7 +10,7 @@ import re
 import subprocess
 import sys
 
-FORMATS = ("text", "text-colour", "hex", "json")
+FORMATS = ("text", "text-colour", "hex", "json", "keylog")
 HERE = pathlib.Path(__file__).parent
 
 
@@ -70,6 +70,16 @@ def hex_payloads(output):
             yield *stream, int(match[1], 16), bytes.fromhex(match[2])
 
 
+def json_secrets(output):
+    """The key log that the secret events make: the first of each label and client random."""
+    seen = {}
+    for line in output.decode("utf-8").splitlines():
+        event = json.loads(line)
+        if event["type"] == "secret":
+            seen.setdefault((event["label"], event["client_random"]), event["secret"])
+    return "".join(f"{label} {random} {secret}\n" for (label, random), secret in seen.items())
+
+
 def joined(payloads):
     """{(connection, direction, offset): byte}: independent of where the chunks end."""
     return {(conn, way, offset + i): byte
@@ -85,6 +95,9 @@ def main():
         ok &= compare(fmt, output, len(sys.argv) > 2)
     if joined(json_payloads(outputs["json"])) != joined(hex_payloads(outputs["hex"])):
         print("the payload bytes in json and hex differ")
+        ok = False
+    if json_secrets(outputs["json"]).encode() != outputs["keylog"]:
+        print("the secrets in json and keylog differ")
         ok = False
     colourless = re.sub(rb"\x1b\[[0-9;]*m", b"", outputs["text-colour"])
     if colourless != outputs["text"]:

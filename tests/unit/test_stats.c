@@ -12,12 +12,21 @@
 #include "event/endpoint.h"
 #include "event/stats.h"
 
-static void check(const struct stats *stats, const char *want)
+static const struct stats_scope plaintext = { .plaintext = true };
+static const struct stats_scope secrets = { .secrets = true };
+static const struct stats_scope both = { true, true };
+
+static void check_scope(const struct stats *stats, struct stats_scope scope, const char *want)
 {
 	char buf[STATS_STRLEN];
 
-	stats_describe(stats, buf, sizeof(buf));
+	stats_describe(stats, scope, buf, sizeof(buf));
 	assert_string_equal(buf, want);
+}
+
+static void check(const struct stats *stats, const char *want)
+{
+	check_scope(stats, plaintext, want);
 }
 
 static void describes(void **state)
@@ -54,6 +63,58 @@ static void describes(void **state)
 		     "1 (16384 bytes) memory not readable; 5 calls missed");
 }
 
+/* What was not asked for is not mentioned. */
+static void describes_secrets(void **state)
+{
+	const struct stats none = { 0 };
+	const struct stats many = {
+		.events = 15,
+		.secrets = 12,
+		.secret_connections = 4,
+		.secrets_lost = 2,
+		.secrets_refused = 3,
+	};
+	const struct stats ones = {
+		.events = 1,
+		.secrets = 1,
+		.secret_connections = 1,
+		.secrets_lost = 1,
+		.secrets_refused = 1,
+	};
+
+	(void)state;
+	check_scope(&none, secrets, "0 secrets of 0 connections");
+	check_scope(&many, secrets,
+		    "12 secrets of 4 connections, 2 secrets lost, 3 secrets refused");
+	check_scope(&ones, secrets, "1 secret of 1 connection, 1 secret lost, 1 secret refused");
+	check_scope(&many, plaintext,
+		    "15 events, 0 connections, 0 bytes received, 0 bytes sent, no gaps");
+	check_scope(&ones, both,
+		    "1 event, 0 connections, 0 bytes received, 0 bytes sent, no gaps; "
+		    "1 secret of 1 connection, 1 secret lost, 1 secret refused");
+	check_scope(&ones, (struct stats_scope) { 0 }, "");
+}
+
+static void incomplete(void **state)
+{
+	const struct stats none = { .secrets = 1 };
+	const struct stats gap = { .gaps = { [GAP_FAULT] = 1 } };
+	const struct stats missed = { .calls_missed = 1 };
+	const struct stats lost = { .secrets_lost = 1 };
+	const struct stats refused = { .secrets_refused = 1 };
+
+	(void)state;
+	assert_false(stats_incomplete(&none, both));
+	assert_true(stats_incomplete(&gap, both));
+	assert_false(stats_incomplete(&gap, secrets));
+	assert_true(stats_incomplete(&missed, plaintext));
+	assert_false(stats_incomplete(&missed, secrets));
+	assert_true(stats_incomplete(&lost, secrets));
+	assert_false(stats_incomplete(&lost, plaintext));
+	assert_true(stats_incomplete(&refused, both));
+	assert_false(stats_incomplete(&refused, plaintext));
+}
+
 static void fits(void **state)
 {
 	struct stats stats;
@@ -61,12 +122,12 @@ static void fits(void **state)
 
 	(void)state;
 	memset(&stats, 0xff, sizeof(stats));
-	stats_describe(&stats, buf, sizeof(buf));
-	assert_string_equal(buf + strlen(buf) - strlen("calls missed"), "calls missed");
+	stats_describe(&stats, both, buf, sizeof(buf));
+	assert_string_equal(buf + strlen(buf) - strlen("secrets refused"), "secrets refused");
 
 	for (size_t len = 0; len <= sizeof(cut); len++) {
 		memset(cut, 'x', sizeof(cut));
-		stats_describe(&stats, cut, len);
+		stats_describe(&stats, both, cut, len);
 		if (len) {
 			assert_int_equal(strlen(cut), len - 1);
 			assert_memory_equal(cut, buf, len - 1);
@@ -80,6 +141,7 @@ static void names(void **state)
 {
 	(void)state;
 	assert_string_equal(event_type_name(EVENT_OPEN), "open");
+	assert_string_equal(event_type_name(EVENT_SECRET), "secret");
 	assert_string_equal(event_type_name(EVENT_STATS), "stats");
 	assert_string_equal(event_type_name(99), "unknown");
 	assert_string_equal(event_dir_name(DIR_IN), "in");
@@ -127,10 +189,9 @@ static void endpoints(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(describes),
-		cmocka_unit_test(fits),
-		cmocka_unit_test(names),
-		cmocka_unit_test(endpoints),
+		cmocka_unit_test(describes),  cmocka_unit_test(describes_secrets),
+		cmocka_unit_test(incomplete), cmocka_unit_test(fits),
+		cmocka_unit_test(names),      cmocka_unit_test(endpoints),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
