@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -112,6 +113,23 @@ static int give_to_user(int fd, const char *path, const struct stat *st)
 	return fchown(fd, uid, gid) ? -errno : 0;
 }
 
+/* A full disk may have left half a line: the next one must not continue it. */
+static void end_line(int fd, const struct stat *st)
+{
+	char link[32], last = '\n';
+	int reader;
+
+	if (!S_ISREG(st->st_mode) || !st->st_size)
+		return;
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	reader = open(link, O_RDONLY | O_CLOEXEC);
+	if (reader < 0)
+		return;
+	if (pread(reader, &last, 1, st->st_size - 1) == 1 && last != '\n')
+		(void)!write(fd, "\n", 1);
+	close(reader);
+}
+
 int outfile_append(const char *path)
 {
 	struct stat st;
@@ -124,5 +142,6 @@ int outfile_append(const char *path)
 		close(fd);
 		return r;
 	}
+	end_line(fd, &st);
 	return fd;
 }

@@ -14,7 +14,8 @@
 int outfile_open(const char *path);
 
 /*
- * The same, but what is in the file stays, and each write goes to its end. A file that is new (or
+ * The same, but what is in the file stays, and each write goes to its end, which is made the
+ * beginning of a line. A file that is new (or
  * empty) in the folder of the user who called sudo is given to that user, so that it can be opened
  * again after privs_drop().
  */

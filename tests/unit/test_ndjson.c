@@ -205,6 +205,37 @@ static void text_or_base64(void **state)
 	check_data(f, BYTES("ab\xe2\x82"), ",\"base64\":\"YWLigg==\"}\n");
 }
 
+static void secret(void **state)
+{
+	const struct connection conn = {
+		.id = 5,
+		.process = &nothing,
+		.library = "/l",
+		.local = { AF_INET, 80, { 192, 0, 2, 1 } },
+	};
+	const uint8_t random[SECRET_RANDOM_LEN] = { 0x01, 0xfe }, bytes[48] = { 0xa0, 0x0b };
+	struct event ev = { .type = EVENT_SECRET,
+			    .pid = 1,
+			    .tid = 2,
+			    .comm = "c",
+			    .conn = &conn,
+			    .label = LABEL_CLIENT_RANDOM,
+			    .client_random = random,
+			    .secret = bytes,
+			    .secret_len = 48 };
+	struct fixture *f = *state;
+
+	assert_int_equal(f->sink->ops->event(f->sink, &ev), 0);
+	check_output(&f->w,
+		     "{\"type\":\"secret\",\"time\":\"1970-01-01T00:00:00.000000000Z\",\"pid\":1,"
+		     "\"tid\":2,\"comm\":\"c\",\"conn\":5,\"local\":\"192.0.2.1:80\","
+		     "\"label\":\"CLIENT_RANDOM\",\"client_random\":"
+		     "\"01fe000000000000000000000000000000000000000000000000000000000000\","
+		     "\"secret\":\"a00b0000000000000000000000000000"
+		     "0000000000000000000000000000000000000000000000000000000000000000\","
+		     "\"library\":\"/l\"}\n");
+}
+
 static void large(void **state)
 {
 	struct fixture *f = *state;
@@ -251,6 +282,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(open_full, setup, teardown),
 		cmocka_unit_test_setup_teardown(leaves_out_unknown, setup, teardown),
 		cmocka_unit_test_setup_teardown(text_or_base64, setup, teardown),
+		cmocka_unit_test_setup_teardown(secret, setup, teardown),
 		cmocka_unit_test_setup_teardown(large, setup, teardown),
 		cmocka_unit_test(error_sticks),
 	};

@@ -184,6 +184,120 @@ static void owner(void **state)
 	unsetenv("SUDO_UID");
 }
 
+static void assert_holds(const char *name, const char *text)
+{
+	char buf[64];
+	int fd = open(name, O_RDONLY | O_CLOEXEC);
+	ssize_t n = read(fd, buf, sizeof(buf) - 1);
+
+	assert_return_code(n, errno);
+	close(fd);
+	buf[n] = '\0';
+	assert_string_equal(buf, text);
+}
+
+static int append(const char *name, const char *text)
+{
+	int fd = outfile_append(name);
+
+	assert_return_code(fd, -fd);
+	assert_true(fcntl(fd, F_GETFD) & FD_CLOEXEC);
+	assert_int_equal(fcntl(fd, F_GETFL) & (O_ACCMODE | O_APPEND | O_NONBLOCK),
+			 O_WRONLY | O_APPEND);
+	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+	return fd;
+}
+
+static void appended(void **state)
+{
+	struct stat st;
+	int fd, other;
+
+	(void)state;
+	make("file", 0666, "kept\n");
+	fd = append("file", "one\n");
+	assert_int_equal(stat("file", &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0600);
+	/* Somebody else adds to it as well. */
+	other = append("file", "two\n");
+	assert_int_equal(write(fd, "three\n", 6), 6);
+	close(fd);
+	close(other);
+	assert_holds("file", "kept\none\ntwo\nthree\n");
+	close(append("other", "new\n"));
+	assert_holds("other", "new\n");
+	assert_int_equal(stat("other", &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0600);
+}
+
+/* What a full disk has left is not continued. */
+static void half_a_line(void **state)
+{
+	(void)state;
+	make("file", 0600, "whole\nha");
+	close(append("file", "new\n"));
+	assert_holds("file", "whole\nha\nnew\n");
+}
+
+/* The same checks as for the other kind. */
+static void append_refused(void **state)
+{
+	(void)state;
+	make("target", 0644, "kept");
+	assert_int_equal(symlink("target", "link"), 0);
+	assert_int_equal(outfile_append("link"), -ELOOP);
+	assert_int_equal(link("target", "other"), 0);
+	assert_int_equal(outfile_append("target"), -EMLINK);
+	assert_holds("target", "kept");
+	assert_int_equal(mkdir("dir", 0700), 0);
+	assert_int_equal(outfile_append("dir"), -EISDIR);
+	assert_int_equal(outfile_append("missing/file"), -ENOENT);
+	assert_int_equal(mkfifo("fifo", 0600), 0);
+	assert_int_equal(outfile_append("fifo"), -ENXIO);
+	if (geteuid() != 0)
+		return;
+	make("file", 0600, "kept");
+	assert_int_equal(chown("file", SOMEBODY, SOMEBODY), 0);
+	assert_int_equal(outfile_append("file"), -EPERM);
+}
+
+static void assert_owner(const char *name, uid_t uid)
+{
+	struct stat st;
+
+	assert_int_equal(stat(name, &st), 0);
+	assert_int_equal(st.st_uid, uid);
+}
+
+/* Where the user who called sudo is at home, new files are that user's. */
+static void given_to_the_user(void **state)
+{
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	setenv("SUDO_UID", "1000", 1);
+	setenv("SUDO_GID", "1000", 1);
+	assert_true(outfile_in_root_folder("file"));
+	close(append("file", ""));
+	assert_owner("file", 0);
+	assert_int_equal(unlink("file"), 0);
+	assert_int_equal(chown(".", SOMEBODY, SOMEBODY), 0);
+	assert_false(outfile_in_root_folder("file"));
+	assert_false(outfile_in_root_folder("missing/file"));
+	assert_true(outfile_in_root_folder("/file"));
+	close(append("file", ""));
+	assert_owner("file", SOMEBODY);
+	/* One of root's with something in it stays root's. */
+	make("other", 0600, "secret of root's\n");
+	close(append("other", "more\n"));
+	assert_owner("other", 0);
+	setenv("SUDO_UID", "1001", 1);
+	close(append("target", ""));
+	assert_owner("target", 0);
+	unsetenv("SUDO_UID");
+	unsetenv("SUDO_GID");
+}
+
 #define DIR_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -197,6 +311,10 @@ int main(void)
 		DIR_TEST(fifo),
 		DIR_TEST(device),
 		DIR_TEST(owner),
+		DIR_TEST(appended),
+		DIR_TEST(half_a_line),
+		DIR_TEST(append_refused),
+		DIR_TEST(given_to_the_user),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

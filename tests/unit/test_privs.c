@@ -170,13 +170,23 @@ static void never_root(void **state)
 	}
 }
 
+/* Root without what makes it special: files of root's can be opened by their owner. */
+static void stays_root(void **state)
+{
+	struct privs_keep keep = { .bpf = true, .root = true };
+	struct seen seen = dropped(&keep, "1000", "1001");
+
+	(void)state;
+	seen.root_again = seen.root_again ? seen.root_again : EPERM;
+	assert_left(&seen, BIT(CAP_BPF), 0, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(keeps_nothing),
-		cmocka_unit_test(keeps_what_is_asked_for),
-		cmocka_unit_test(becomes_the_user),
-		cmocka_unit_test(never_root),
+		cmocka_unit_test(keeps_nothing),    cmocka_unit_test(keeps_what_is_asked_for),
+		cmocka_unit_test(becomes_the_user), cmocka_unit_test(never_root),
+		cmocka_unit_test(stays_root),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

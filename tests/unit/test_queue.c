@@ -296,6 +296,33 @@ static void close_wakes(void **state)
 	queue_free(queue);
 }
 
+static void *poker(void *arg)
+{
+	queue_poke(arg);
+	return NULL;
+}
+
+/* Wakes a reader that would wait for ever, once, and is no record. */
+static void poke_wakes(void **state)
+{
+	struct queue *queue;
+	pthread_t thread;
+
+	(void)state;
+	assert_int_equal(queue_new(1, &queue), 0);
+	assert_int_equal(pthread_create(&thread, NULL, poker, queue), 0);
+	assert_int_equal(queue_read(queue, -1, NULL, NULL), 0);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	/* Before the reader came: it does not wait. */
+	queue_poke(queue);
+	queue_poke(queue);
+	assert_int_equal(queue_read(queue, -1, NULL, NULL), 0);
+	queue_poke(queue);
+	queue_close(queue);
+	assert_int_equal(queue_read(queue, -1, NULL, NULL), -EPIPE);
+	queue_free(queue);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -304,6 +331,7 @@ int main(void)
 		cmocka_unit_test(many_blocks),	  cmocka_unit_test(smallest),
 		cmocka_unit_test(too_long),	  cmocka_unit_test(reader_fails),
 		cmocka_unit_test(two_threads),	  cmocka_unit_test(close_wakes),
+		cmocka_unit_test(poke_wakes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
