@@ -249,6 +249,13 @@ int image_read(const struct image *image, uint64_t vaddr, void *buf, size_t len)
 	return file_read(image, offset, buf, len);
 }
 
+uint64_t image_loaded(const struct image *image, uint64_t vaddr)
+{
+	uint64_t offset, len;
+
+	return segment_find(image, false, vaddr, &offset, &len) ? len : 0;
+}
+
 static int segment_walk(const struct image *image, const struct segment *seg, uint8_t *buf,
 			size_t overlap, image_window_fn fn, void *arg)
 {

@@ -57,6 +57,9 @@ int image_read(const struct image *image, uint64_t vaddr, void *buf, size_t len)
 /* The same by the place in the file. -ENODATA when it ends before. */
 int image_read_at(const struct image *image, uint64_t offset, void *buf, size_t len);
 
+/* How many bytes of a loaded segment there are in the file from vaddr on; 0 when none has it. */
+uint64_t image_loaded(const struct image *image, uint64_t vaddr);
+
 /*
  * Calls fn for the bytes of all loaded segments, or of the executable ones, in windows of at most
  * IMAGE_WINDOW; each but the first of a segment begins with the last overlap bytes of the one before. A

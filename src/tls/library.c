@@ -8,6 +8,7 @@
 
 const struct tls_library *const tls_libraries[] = {
 	&openssl,
+	&golang,
 	NULL,
 };
 

@@ -152,6 +152,7 @@ struct tls_library {
 	int (*resolve)(const struct tls_input *input, struct tls_sites *sites);
 };
 
+extern const struct tls_library golang;
 extern const struct tls_library openssl;
 
 /* All libraries, NULL-terminated. */
