@@ -286,12 +286,13 @@ static void damaged(void **state)
 	set_id(&f, id, sizeof(id));
 	set_id(&debug, id, sizeof(id));
 	for (i = 0; i <= sizeof(debug); i++) {
+		/* The middle is code, which does not count. */
+		if (i > 64 && i < sizeof(debug) - 448 && i % 16)
+			continue;
 		bad = debug;
 		if (i < sizeof(debug))
 			((uint8_t *)&bad)[i] ^= 0xff;
 		put(ID_PATH, &bad, i < sizeof(debug) && i % 2 ? i : sizeof(bad));
-		if (i > 512 && i < sizeof(debug) - 1024 && i % 16)
-			continue;
 		assert_int_equal(image_open_memory(&f, sizeof(f), &image), 0);
 		assert_int_equal(image_debug_from(image, dir, ""), 0);
 		if (image_symbols(image, names, 1, &symbol) == 1)
