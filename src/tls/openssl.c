@@ -600,5 +600,7 @@ static const char *const sonames[] = {
 const struct tls_library openssl = {
 	.name = "openssl",
 	.soname = sonames,
+	.recipes = recipes,
+	.recipe_count = RECIPES_MAX,
 	.resolve = openssl_resolve,
 };
