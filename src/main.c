@@ -15,6 +15,7 @@ static const struct subcommand {
 	const char *help;
 } subcommands[] = {
 	{ "tls", cmd_tls, "print the plaintext of TLS connections" },
+	{ "explain", cmd_explain, "say what is probed in a file or process, and how it was found" },
 	{ "doctor", cmd_doctor, "say what this kernel and this user allow" },
 };
 
