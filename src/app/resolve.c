@@ -11,6 +11,7 @@
 
 #include "app/cache.h"
 #include "app/log.h"
+#include "elf/debugfile.h"
 #include "elf/entry.h"
 #include "elf/image.h"
 #include "util/exitcode.h"
@@ -146,27 +147,29 @@ static int apply_probes(const struct resolve *resolve, struct image *image)
 	return 0;
 }
 
+static int open_root(pid_t pid)
+{
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/%d/root", pid);
+	return open(pid ? path : "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+}
+
 /* A debug file is a help that may be missing for any reason. */
-static void set_debug_source(struct image *image, int fd, pid_t pid)
+static void set_debug_source(struct image *image, int fd, int root)
 {
 	char link[32], path[PATH_MAX];
 	ssize_t n;
-	int root;
 
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
 	n = readlink(link, path, sizeof(path) - 1);
-	if (n <= 0)
+	if (n <= 0 || root < 0)
 		return;
 	path[n] = '\0';
-	snprintf(link, sizeof(link), "/proc/%d/root", pid);
-	root = open(pid ? link : "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (root < 0)
-		return;
 	(void)image_debug_from(image, root, path);
-	close(root);
 }
 
-static int look_into(const struct resolve *resolve, int fd, pid_t pid, struct resolved *resolved,
+static int look_into(const struct resolve *resolve, int fd, int root, struct resolved *resolved,
 		     bool *ret_debug)
 {
 	struct image *image;
@@ -174,7 +177,7 @@ static int look_into(const struct resolve *resolve, int fd, pid_t pid, struct re
 
 	if (r)
 		return r;
-	set_debug_source(image, fd, pid);
+	set_debug_source(image, fd, root);
 	r = apply_probes(resolve, image);
 	if (!r)
 		r = tls_resolve(image, &resolved->found, &resolved->count);
@@ -183,30 +186,38 @@ static int look_into(const struct resolve *resolve, int fd, pid_t pid, struct re
 	return r;
 }
 
-int resolve_file(struct resolve *resolve, int fd, pid_t pid, struct resolved *ret_resolved)
+static int cached_or_new(struct resolve *resolve, int fd, int root, struct resolved *resolved)
 {
-	struct resolved resolved = { NULL };
 	bool keep = false, debug = false;
 	struct cache_key key;
 	int r;
 
-	if (resolve->cache && !cache_key_read(fd, &key)) {
-		keep = true;
-		resolved.cached =
-			!cache_get(resolve->cache, &key, &resolved.found, &resolved.count);
+	/* What is found with a debug file is not kept: that may be replaced at any time. */
+	if (resolve->cache && (root < 0 || !debugfile_installed(root, fd)))
+		keep = !cache_key_read(fd, &key);
+	if (keep && !cache_get(resolve->cache, &key, &resolved->found, &resolved->count)) {
+		resolved->cached = true;
+		return 0;
 	}
-	if (!resolved.cached) {
-		r = look_into(resolve, fd, pid, &resolved, &debug);
-		if (r && r != -ENOENT)
-			return r;
-		/* A debug file may be replaced without a change of this one. */
-		if (keep && !debug)
-			cache_put(resolve->cache, fd, &key, resolved.found, resolved.count);
-	}
-	if (!resolved.count)
-		return -ENOENT;
-	*ret_resolved = resolved;
-	return 0;
+	r = look_into(resolve, fd, root, resolved, &debug);
+	if (keep && !debug && (!r || r == -ENOENT))
+		cache_put(resolve->cache, fd, &key, resolved->found, resolved->count);
+	return r;
+}
+
+int resolve_file(struct resolve *resolve, int fd, pid_t pid, struct resolved *ret_resolved)
+{
+	struct resolved resolved = { NULL };
+	int root = open_root(pid);
+	int r = cached_or_new(resolve, fd, root, &resolved);
+
+	if (root >= 0)
+		close(root);
+	if (!r && !resolved.count)
+		r = -ENOENT;
+	if (!r)
+		*ret_resolved = resolved;
+	return r;
 }
 
 const char *resolve_error(int r)

@@ -17,6 +17,8 @@
 /* A larger file without a build ID is not worth the time that its checksum takes. */
 #define CRC_FILE_MAX (UINT64_C(1) << 30)
 #define CRC_BLOCK    (64 << 10)
+/* Linkers put the build ID there. */
+#define HEAD_LEN 4096
 
 /* What tells that a debug file is the right one. */
 struct identity {
@@ -99,10 +101,10 @@ static bool belongs(const struct image *image, const struct identity *identity,
 	return by_link && !crc_file(debug, &crc) && crc == identity->crc;
 }
 
-static int open_inside(int root, const char *path)
+static int open_inside(int root, const char *path, uint64_t flags)
 {
 	struct open_how how = {
-		.flags = O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK,
+		.flags = flags | O_CLOEXEC,
 		.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
 	};
 
@@ -130,7 +132,7 @@ static int try(const struct search *s, bool by_link, struct image **ret_debug, c
 	va_end(args);
 	if (len < 0 || (size_t)len >= sizeof(path))
 		return -ENOENT;
-	fd = open_inside(s->root, path);
+	fd = open_inside(s->root, path, O_RDONLY | O_NOCTTY | O_NONBLOCK);
 	if (fd < 0)
 		return -ENOENT;
 	r = image_open_debug_fd(fd, &debug);
@@ -145,16 +147,25 @@ static int try(const struct search *s, bool by_link, struct image **ret_debug, c
 	return 0;
 }
 
-static int try_build_id(const struct search *s, struct image **ret_debug)
+#define ID_PATH_LEN (sizeof(FOLDER "/.build-id/xx/.debug") + 2 * IMAGE_BUILD_ID_MAX)
+
+static void id_path(const uint8_t *id, size_t len, char ret_path[ID_PATH_LEN])
 {
-	const struct identity *identity = s->identity;
 	char hex[2 * IMAGE_BUILD_ID_MAX + 1];
 
-	if (identity->id_len < 2)
+	for (size_t i = 0; i < len; i++)
+		snprintf(hex + 2 * i, 3, "%02x", id[i]);
+	snprintf(ret_path, ID_PATH_LEN, FOLDER "/.build-id/%.2s/%s.debug", hex, hex + 2);
+}
+
+static int try_build_id(const struct search *s, struct image **ret_debug)
+{
+	char path[ID_PATH_LEN];
+
+	if (s->identity->id_len < 2)
 		return -ENOENT;
-	for (size_t i = 0; i < identity->id_len; i++)
-		snprintf(hex + 2 * i, 3, "%02x", identity->id[i]);
-	return try(s, false, ret_debug, FOLDER "/.build-id/%.2s/%s.debug", hex, hex + 2);
+	id_path(s->identity->id, s->identity->id_len, path);
+	return try(s, false, ret_debug, "%s", path);
 }
 
 static int try_link(const struct search *s, const char *path, struct image **ret_debug)
@@ -184,4 +195,31 @@ int debugfile_find(const struct image *image, int root, const char *path, struct
 	identity.linked = link_read(image, &identity);
 	r = try_build_id(&s, ret_debug);
 	return r == -ENOENT ? try_link(&s, path, ret_debug) : r;
+}
+
+bool debugfile_installed(int root, int fd)
+{
+	/* Length of the name, of the build ID (set below), type, name. */
+	static const char before[] = "\4\0\0\0", behind[] = "\0\0\0\3\0\0\0GNU";
+	uint8_t head[HEAD_LEN], *note = head;
+	ssize_t n = pread(fd, head, sizeof(head), 0);
+	char path[ID_PATH_LEN];
+
+	if (n < 0)
+		return false;
+	while ((note = memmem(note, (size_t)(head + n - note), behind, sizeof(behind)))) {
+		uint8_t *id = note + sizeof(behind);
+
+		note++;
+		if (id - head < 16 || memcmp(id - 16, before, 4))
+			continue;
+		if (id[-12] < 2 || id[-12] > IMAGE_BUILD_ID_MAX || id[-12] > head + n - id)
+			continue;
+		id_path(id, id[-12], path);
+		fd = open_inside(root, path, O_PATH);
+		if (fd >= 0)
+			close(fd);
+		return fd >= 0;
+	}
+	return false;
 }

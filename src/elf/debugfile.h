@@ -15,4 +15,10 @@
  */
 int debugfile_find(const struct image *image, int root, const char *path, struct image **ret_debug);
 
+/*
+ * Does the root have a debug file for the build ID at the beginning of the file fd? Cheap, for
+ * those who know the file already: true when it may be so, false when not by build ID.
+ */
+bool debugfile_installed(int root, int fd);
+
 #endif

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "elf/ehframe.h"
 #include "elf/insn.h"
 
 int entry_check(const struct image *image, uint64_t offset, uint64_t *ret_vaddr)
@@ -22,7 +23,11 @@ int entry_check(const struct image *image, uint64_t offset, uint64_t *ret_vaddr)
 	/* Where there is no decoder the rest still holds. */
 	if ((r && r != -EOPNOTSUPP) || (r == -EOPNOTSUPP && vaddr % 4))
 		return -EILSEQ;
-	if (image_function_starts(image, vaddr) == 0)
+	r = image_function_starts(image, vaddr);
+	if (r < 0)
+		r = ehframe_starts(image, vaddr);
+	/* Who has neither table can't be helped. */
+	if (!r)
 		return -ENOENT;
 	*ret_vaddr = vaddr;
 	return 0;

@@ -9,8 +9,8 @@
 
 /*
  * The address of the function whose first instruction is at offset in the file. -EADDRNOTAVAIL:
- * there is no code in the file at that place. -EILSEQ: it is no instruction. -ENOENT: the table for
- * unwinding the stack says that no function begins there.
+ * there is no code in the file at that place. -EILSEQ: it is no instruction. -ENOENT: what is
+ * there for unwinding the stack says that no function begins there.
  */
 int entry_check(const struct image *image, uint64_t offset, uint64_t *ret_vaddr);
 
