@@ -105,7 +105,7 @@ static void put_text(struct explain *e, const struct subject *subject, const str
 		put_process(e);
 	escape_name(w, subject->path, strlen(subject->path));
 	writer_puts(w, "\n");
-	put_line(w, "library", s->library->name);
+	put_line(w, "library", tls_name(s));
 	if (s->version[0])
 		put_line(w, "version", s->version);
 	if (s->recognised)
@@ -188,7 +188,7 @@ static void put_json(struct explain *e, const struct subject *subject, const str
 		if (e->exe[0])
 			json_name(&json, "exe", e->exe, sizeof(e->exe));
 	}
-	json_name(&json, "library", s->library->name, SIZE_MAX);
+	json_name(&json, "library", tls_name(s), SIZE_MAX);
 	if (s->version[0])
 		json_name(&json, "version", s->version, sizeof(s->version));
 	if (s->recognised)

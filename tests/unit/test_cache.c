@@ -69,6 +69,7 @@ static struct tls_secret secret_of(int n)
 static struct tls_sites sites_of(void)
 {
 	struct tls_sites s = { .library = &openssl,
+			       .name = "libressl",
 			       .version = "3.0.17 \xff",
 			       .recognised = "code",
 			       .problem_count = TLS_PROBLEMS_MAX,
@@ -146,6 +147,7 @@ static void same_secret(const struct tls_secret *a, const struct tls_secret *b)
 static void same(const struct tls_sites *a, const struct tls_sites *b)
 {
 	assert_ptr_equal(a->library, b->library);
+	same_string(a->name, b->name);
 	assert_string_equal(a->version, b->version);
 	same_string(a->recognised, b->recognised);
 	assert_int_equal(a->internal, b->internal);
