@@ -155,18 +155,31 @@ static int open_root(pid_t pid)
 	return open(pid ? path : "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 }
 
-/* A debug file is a help that may be missing for any reason. */
-static void set_debug_source(struct image *image, int fd, int root)
+/* Where an open file is, as we see it. */
+static bool path_of(int fd, char ret_path[PATH_MAX])
 {
-	char link[32], path[PATH_MAX];
+	char link[32];
 	ssize_t n;
 
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-	n = readlink(link, path, sizeof(path) - 1);
-	if (n <= 0 || root < 0)
+	n = readlink(link, ret_path, PATH_MAX - 1);
+	ret_path[n > 0 ? n : 0] = '\0';
+	return n > 0;
+}
+
+/* A debug file is a help that may be missing for any reason. */
+static void set_debug_source(struct image *image, int fd, int root)
+{
+	char path[PATH_MAX], top[PATH_MAX];
+	size_t len;
+
+	if (root < 0 || !path_of(fd, path) || !path_of(root, top))
 		return;
-	path[n] = '\0';
-	(void)image_debug_from(image, root, path);
+	/* After chroot(2) we see more of the path than the process does. */
+	len = strlen(top);
+	if (strncmp(path, top, len) || path[len] != '/')
+		len = 0;
+	(void)image_debug_from(image, root, path + len);
 }
 
 static int look_into(const struct resolve *resolve, int fd, int root, struct resolved *resolved,
