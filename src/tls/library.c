@@ -113,6 +113,23 @@ int tls_resolve(const struct image *image, struct tls_sites **ret_sites, size_t 
 	return 0;
 }
 
+const char *tls_function_name(size_t index)
+{
+	for (size_t i = 0; tls_libraries[i]; i++) {
+		const struct tls_library *library = tls_libraries[i];
+		const char *const *name = library->secret_functions;
+
+		if (index < library->recipe_count)
+			return library->recipes[index].function;
+		index -= library->recipe_count;
+		for (; name && *name; name++) {
+			if (!index--)
+				return *name;
+		}
+	}
+	return NULL;
+}
+
 const struct tls_library *tls_by_soname(const char *filename)
 {
 	const char *const *prefix;

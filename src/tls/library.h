@@ -145,6 +145,10 @@ struct tls_input {
 struct tls_library {
 	const char *name;	   /* "openssl" */
 	const char *const *soname; /* file name prefixes, NULL-terminated: "libssl.so" */
+	/* What it looks up by name: the user may say where these are. */
+	const struct tls_recipe *recipes;
+	size_t recipe_count;
+	const char *const *secret_functions; /* NULL-terminated; NULL: none */
 	/*
 	 * Fills sites, which is all 0 but for library, from a file. -ENOENT when the file has
 	 * nothing of this library; -ENOMEM.
@@ -163,6 +167,8 @@ extern const struct tls_library *const tls_libraries[];
  * and what reading the file says.
  */
 int tls_resolve(const struct image *image, struct tls_sites **ret_sites, size_t *ret_count);
+/* Number index of those names, of all libraries; NULL behind the last one. */
+const char *tls_function_name(size_t index);
 /* Does a file name (no directory) look like one of the libraries? NULL when not. */
 const struct tls_library *tls_by_soname(const char *filename);
 
