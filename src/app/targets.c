@@ -213,9 +213,10 @@ int targets_add_system(struct targets *targets)
 static int add_map(void *arg, pid_t pid, const struct procfs_map *map)
 {
 	struct targets *targets = arg;
+	/* Secrets are found without symbols: in a module of Python or of the JVM as well. */
+	bool known = targets->secrets || tls_by_soname(file_name(map->path));
 
-	if (!tls_by_soname(file_name(map->path)) ||
-	    is_seen(targets, makedev(map->major, map->minor), map->inode))
+	if (!known || is_seen(targets, makedev(map->major, map->minor), map->inode))
 		return 0;
 	return add_found(targets, procfs_open_map(pid, map), pid, map->path);
 }
