@@ -13,7 +13,7 @@
 /* Programs have a tenth of that. */
 #define CODE_MAX (UINT64_C(512) << 20)
 /* So many samples tell places apart that are certainly wrong. */
-#define SAMPLES_FIRST 8
+#define SAMPLES_FIRST 16
 
 /* One executable segment: which of its places are the beginning of a function. */
 struct code {

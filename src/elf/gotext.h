@@ -28,8 +28,8 @@ enum gotext_abi {
 enum gotext_abi gotext_abi(uint16_t machine, const uint8_t *p, size_t len);
 
 /*
- * offsets: those of some functions; end: that of the end of the last function. -ENOENT when there
- * is no place that fits, or more than one.
+ * offsets: those of some functions, in no order: the first ones must be like all; end: that of the
+ * end of the last function. -ENOENT when there is no place that fits, or more than one.
  */
 int gotext_find(const struct image *image, const uint32_t *offsets, size_t count, uint64_t end,
 		uint64_t *ret_text);

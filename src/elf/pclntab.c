@@ -34,6 +34,8 @@
 /* Places of suffixes: functions, and those that were inlined everywhere. */
 #define HITS_MAX 64
 #define NAME_MAX 512
+/* Has no divisor in common with GOTEXT_SAMPLES. */
+#define SAMPLES_STRIDE 37
 
 struct window {
 	uint64_t pos;
@@ -359,15 +361,22 @@ static int functions_search(struct table *table, const struct search *search,
 	return (int)stored;
 }
 
-/* The addresses of functions that are far from each other, for finding runtime.text. */
+/*
+ * The addresses of functions that are far from each other, for finding runtime.text. Mixed: C code
+ * that was linked in, such as the race detector, comes first in the table.
+ */
 static size_t sample(struct table *table, uint32_t *ret_offsets, uint64_t *ret_end)
 {
-	uint64_t step = table->count / GOTEXT_SAMPLES + 1, i;
+	uint64_t step = table->count / GOTEXT_SAMPLES + 1;
 	const uint8_t *p;
 	size_t count = 0;
 
-	for (i = 0; i < table->count && count < GOTEXT_SAMPLES; i += step) {
-		p = table_at(table, WINDOW_FUNCTAB, table->functab + 8 * i, 4);
+	for (uint64_t i = 0; i < GOTEXT_SAMPLES; i++) {
+		uint64_t index = i * SAMPLES_STRIDE % GOTEXT_SAMPLES * step;
+
+		if (index >= table->count)
+			continue;
+		p = table_at(table, WINDOW_FUNCTAB, table->functab + 8 * index, 4);
 		if (p)
 			ret_offsets[count++] = get32(p);
 	}

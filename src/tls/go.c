@@ -73,12 +73,12 @@ static struct place place_of(uint16_t machine, enum gotext_abi abi, enum word wo
 	return place_reg(arm ? (uint8_t)word : registers_x86[word]);
 }
 
-/* Is it known that this version of Go does not do it like that? Experiments are in the version. */
+/* Is it known that this version of Go does not do it like that? */
 static bool contradicts(uint16_t machine, enum gotext_abi abi, const char *version)
 {
 	long first = machine == EM_AARCH64 ? 18 : 17, minor;
 
-	if (strncmp(version, "go1.", 4) || strstr(version, " X:"))
+	if (strncmp(version, "go1.", 4))
 		return false;
 	minor = strtol(version + 4, NULL, 10);
 	return (abi == GOTEXT_ABI_REGISTERS) != (minor >= first);
