@@ -34,6 +34,10 @@
 /* Places of suffixes: functions, and those that were inlined everywhere. */
 #define HITS_MAX 64
 #define NAME_MAX 512
+/* Files with more of these were made to waste time. */
+#define HEADERS_MAX 64
+#define NAMES_MAX   4096
+#define MATCHES_MAX 64
 /* Has no divisor in common with GOTEXT_SAMPLES. */
 #define SAMPLES_STRIDE 37
 
@@ -55,7 +59,9 @@ struct table {
 	uint64_t functab;
 	uint64_t records; /* what the offsets of records count from */
 	uint64_t text;
-	unsigned int field; /* bytes of a field of the functab and of an address */
+	unsigned int field;   /* bytes of a field of the functab and of an address */
+	unsigned int headers; /* how many were looked at */
+	unsigned int names_read;
 	struct window *window[2];
 };
 
@@ -220,8 +226,11 @@ static int window_search(void *arg, uint64_t vaddr, const uint8_t *p, size_t len
 	size_t i = -vaddr % HEADER_ALIGN;
 
 	for (; i + HEADER_LEN <= len; i += HEADER_ALIGN) {
-		if (header_check(image_machine(table->image), p + i) &&
-		    table_open(table, vaddr + i, image_loaded(table->image, vaddr + i)))
+		if (!header_check(image_machine(table->image), p + i))
+			continue;
+		if (table->headers++ == HEADERS_MAX)
+			return -EFBIG;
+		if (table_open(table, vaddr + i, image_loaded(table->image, vaddr + i)))
 			return 1;
 	}
 	return 0;
@@ -289,7 +298,7 @@ static void names_search(struct table *table, struct search *search)
 }
 
 /* The suffix that the name ends in; -1 when none. */
-static int name_match(const struct table *table, const struct search *search, uint64_t name)
+static int name_match(struct table *table, const struct search *search, uint64_t name)
 {
 	char prefix[NAME_MAX];
 
@@ -297,6 +306,7 @@ static int name_match(const struct table *table, const struct search *search, ui
 		uint64_t len = search->hit[i].pos - name;
 
 		if (name > search->hit[i].pos || len > sizeof(prefix) ||
+		    table->names_read++ >= NAMES_MAX ||
 		    image_read(table->image, table->vaddr + table->names + name, prefix, len))
 			continue;
 		/* Else it is the end of another name. */
@@ -340,9 +350,9 @@ static bool function_add(struct table *table, uint64_t i, struct symbol *ret_sym
 static int functions_search(struct table *table, const struct search *search,
 			    struct pclntab_function *ret_functions, size_t max)
 {
-	size_t stored = 0;
+	size_t stored = 0, matches = 0;
 
-	for (uint64_t i = 0; i < table->count && stored < max; i++) {
+	for (uint64_t i = 0; i < table->count && stored < max && matches < MATCHES_MAX; i++) {
 		struct pclntab_function *function = &ret_functions[stored];
 		const uint8_t *record;
 		uint64_t pc;
@@ -353,7 +363,10 @@ static int functions_search(struct table *table, const struct search *search,
 		if (!record)
 			break;
 		suffix = name_match(table, search, get32(record + table->field));
-		if (suffix < 0 || !function_add(table, i, &function->symbol))
+		if (suffix < 0)
+			continue;
+		matches++;
+		if (!function_add(table, i, &function->symbol))
 			continue;
 		function->suffix = (unsigned int)suffix;
 		stored++;

@@ -173,6 +173,20 @@ static void test_numbers_of_functions(void **state)
 	}
 }
 
+static void test_nothing_but_headers(void **state)
+{
+	struct pclntab_function found[MAX];
+	struct elf_file f;
+	struct go_file go;
+	size_t pos;
+
+	(void)state;
+	go_init(&f, &go, EM_X86_64, GO_1_2, false, "go1.15");
+	for (pos = go.table % 16; pos + 16 <= sizeof(f.text); pos += 16)
+		memmove(f.text + pos, f.text + go.table, 16);
+	assert_int_equal(search(&f, found, MAX), -EFBIG);
+}
+
 /* Without code that agrees with the table, and with two places that do, it is not guessed. */
 static void test_text_is_not_guessed(void **state)
 {
@@ -257,6 +271,7 @@ int main(void)
 		cmocka_unit_test(test_damaged),
 		cmocka_unit_test(test_truncated),
 		cmocka_unit_test(test_numbers_of_functions),
+		cmocka_unit_test(test_nothing_but_headers),
 		cmocka_unit_test(test_text_is_not_guessed),
 		cmocka_unit_test(test_conventions),
 		cmocka_unit_test(test_build_information),
