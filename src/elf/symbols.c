@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "elf/debugfile.h"
+#include "elf/entry.h"
 #include "elf/image_inside.h"
 #include "elf/symtab.h"
 
@@ -81,6 +82,12 @@ static void wanted_take(void *arg, size_t name, uint64_t vaddr, uint64_t size)
 	uint64_t offset;
 
 	if (symbol->rung != RUNG_NONE || image_offset(wanted->image, vaddr, &offset))
+		return;
+	/*
+	 * A container may have a forged debug file for a library that it shares with others, and a
+	 * probe in the middle of an instruction would end their programs as well.
+	 */
+	if (wanted->rung == RUNG_DEBUG_FILE && !entry_starts(wanted->image, vaddr))
 		return;
 	*symbol = (struct symbol) { .vaddr = vaddr, .size = size, .rung = wanted->rung };
 	wanted->found++;

@@ -189,13 +189,35 @@ static void test_wins(void **state)
 	image_free(image);
 }
 
+/* A debug file that says functions are where none begins. */
+static void test_forged(void **state)
+{
+	static const char *const names[] = { "SSL_read", "SSL_write" };
+	struct image *image, *debug;
+	struct symbol symbols[2];
+	struct framed_file f;
+	struct elf_file forged;
+
+	(void)state;
+	framed_init(&f);
+	elf_init(&forged, EM_X86_64);
+	elf_symbol(&forged, SECTION_SYMTAB, "SSL_read", FIRST + 1, 8);
+	elf_symbol(&forged, SECTION_SYMTAB, "SSL_write", SECOND, 8);
+	assert_int_equal(image_open_memory(&f, sizeof(f), &image), 0);
+	assert_int_equal(image_open_memory(&forged, ELF_FILE_LEN, &debug), 0);
+	image_set_debug(image, debug);
+	assert_int_equal(image_symbols(image, names, 2, symbols), 1);
+	assert_int_equal(symbols[0].rung, RUNG_NONE);
+	assert_int_equal(symbols[1].rung, RUNG_DEBUG_FILE);
+	image_free(image);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_places),
-		cmocka_unit_test(test_no_table),
-		cmocka_unit_test(test_damaged),
-		cmocka_unit_test(test_wins),
+		cmocka_unit_test(test_places),	cmocka_unit_test(test_no_table),
+		cmocka_unit_test(test_damaged), cmocka_unit_test(test_wins),
+		cmocka_unit_test(test_forged),
 	};
 
 	return cmocka_run_group_tests_name("entry", tests, NULL, NULL);
