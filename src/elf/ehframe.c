@@ -68,7 +68,7 @@ static bool cie_check(const struct frames *f, size_t pos)
 }
 
 /* 1 when the entry at pos is the function's. */
-static int entry_starts(struct frames *f, size_t pos, uint64_t vaddr)
+static int fde_starts(struct frames *f, size_t pos, uint64_t vaddr)
 {
 	uint32_t back = word(f, pos + 4);
 	int32_t distance;
@@ -97,7 +97,7 @@ static int search(struct frames *f, uint64_t vaddr)
 
 		if (len == LEN_64 || len > f->len - pos - 4 || len < 8)
 			return -ENOENT;
-		r = entry_starts(f, pos, vaddr);
+		r = fde_starts(f, pos, vaddr);
 		if (r)
 			return r;
 		pos += 4 + (size_t)len;

@@ -6,6 +6,13 @@
 #include "elf/ehframe.h"
 #include "elf/insn.h"
 
+int entry_starts(const struct image *image, uint64_t vaddr)
+{
+	int r = image_function_starts(image, vaddr);
+
+	return r < 0 ? ehframe_starts(image, vaddr) : r;
+}
+
 int entry_check(const struct image *image, uint64_t offset, uint64_t *ret_vaddr)
 {
 	const uint8_t *code;
@@ -23,11 +30,8 @@ int entry_check(const struct image *image, uint64_t offset, uint64_t *ret_vaddr)
 	/* Where there is no decoder the rest still holds. */
 	if ((r && r != -EOPNOTSUPP) || (r == -EOPNOTSUPP && vaddr % 4))
 		return -EILSEQ;
-	r = image_function_starts(image, vaddr);
-	if (r < 0)
-		r = ehframe_starts(image, vaddr);
-	/* Who has neither table can't be helped. */
-	if (!r)
+	/* Who has no table can't be helped. */
+	if (!entry_starts(image, vaddr))
 		return -ENOENT;
 	*ret_vaddr = vaddr;
 	return 0;

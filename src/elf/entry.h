@@ -14,4 +14,7 @@
  */
 int entry_check(const struct image *image, uint64_t offset, uint64_t *ret_vaddr);
 
+/* Does a function begin at vaddr, as far as the file says? 1, 0; negative: it does not say. */
+int entry_starts(const struct image *image, uint64_t vaddr);
+
 #endif

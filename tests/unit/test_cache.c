@@ -493,6 +493,85 @@ static void other_writer(void **state)
 	assert_int_equal(look(f, &f->key), 0);
 }
 
+static void put_number(uint8_t *p, uint64_t value, size_t len)
+{
+	memcpy(p, &value, len);
+}
+
+static uint64_t fnv(const uint8_t *p, size_t len)
+{
+	uint64_t sum = UINT64_C(0xcbf29ce484222325);
+
+	while (len--)
+		sum = (sum ^ *p++) * UINT64_C(0x100000001b3);
+	return sum;
+}
+
+#define HEADER_LEN 88
+#define ENTRY_LEN  64
+#define USED_AT	   48
+
+/* Makes the file hold its one entry count times, for as many inodes; the first is the oldest. */
+static void multiply(const struct fixture *f, uint32_t count)
+{
+	static uint8_t one[8192], many[CACHE_BYTES_MAX + 65536];
+	size_t len = read_stored(f, one, sizeof(one)) - HEADER_LEN;
+	size_t all = HEADER_LEN + count * len;
+
+	assert_true(all <= sizeof(many));
+	memcpy(many, one, HEADER_LEN);
+	for (uint32_t i = 0; i < count; i++) {
+		uint8_t *entry = many + HEADER_LEN + i * len;
+
+		memcpy(entry, one + HEADER_LEN, len);
+		put_number(entry + 8, i + 1, 8);
+		put_number(entry + USED_AT, i + 1, 8);
+	}
+	put_number(many + 20, count, 4);
+	put_number(many + 8, fnv(many + 16, all - 16), 8);
+	write_stored(f, many, all);
+}
+
+/* The one with that inode is there. */
+static bool has_inode(const struct fixture *f, uint64_t ino)
+{
+	struct cache_key key = f->key;
+
+	key.ino = ino;
+	return !look(f, &key);
+}
+
+/* What was not used for the longest time leaves first. */
+static void ceilings(void **state)
+{
+	struct fixture *f = *state;
+	struct stat st;
+	uint32_t most;
+	int fd;
+
+	unlink(f->stored);
+	fill(f);
+	assert_int_equal(stat(f->stored, &st), 0);
+	most = (CACHE_BYTES_MAX - HEADER_LEN) / (uint32_t)(st.st_size - HEADER_LEN);
+	if (most > CACHE_ENTRIES_MAX)
+		most = CACHE_ENTRIES_MAX;
+	multiply(f, most);
+	assert_true(has_inode(f, 1));
+	assert_true(has_inode(f, most));
+	fill(f);
+	assert_int_equal(look(f, &f->key), 0);
+	assert_false(has_inode(f, 1));
+	assert_true(has_inode(f, 2));
+	assert_true(has_inode(f, most));
+	assert_int_equal(stat(f->stored, &st), 0);
+	assert_true(st.st_size <= CACHE_BYTES_MAX);
+	/* A file above the ceiling is none of ours. */
+	fd = open(f->stored, O_WRONLY);
+	assert_int_equal(ftruncate(fd, CACHE_BYTES_MAX + 1), 0);
+	close(fd);
+	assert_int_equal(look(f, &f->key), -ENOENT);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -500,7 +579,7 @@ int main(void)
 		cmocka_unit_test(damaged_entry), cmocka_unit_test(kept),
 		cmocka_unit_test(two_at_once),	 cmocka_unit_test(too_new),
 		cmocka_unit_test(damaged_file),	 cmocka_unit_test(not_ours),
-		cmocka_unit_test(other_writer),
+		cmocka_unit_test(other_writer),	 cmocka_unit_test(ceilings),
 	};
 
 	return cmocka_run_group_tests_name("cache", tests, setup, teardown);
