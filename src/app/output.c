@@ -192,26 +192,31 @@ static void finish(struct output *output)
 	push(output, true);
 }
 
+/* As queue_read(); a poke ends one wait, and the next one begins with what it was for. */
+static int take(struct output *output, int timeout_ms)
+{
+	reopen(output);
+	return queue_read(output->config.queue, timeout_ms, on_record, output);
+}
+
 static void *work(void *arg)
 {
 	struct output *output = arg;
-	struct queue *queue = output->config.queue;
 
 	/* Printing may wait; what session.c gave to the reading thread is not for this one. */
 	(void)setpriority(PRIO_PROCESS, 0, 0);
 	for (;;) {
-		int r = queue_read(queue, 0, on_record, output);
+		int r = take(output, 0);
 
-		reopen(output);
 		/* Nothing waits: show what there is, half characters a little later. */
 		if (r == 0)
 			push(output, false);
 		if (r == 0)
-			r = queue_read(queue, HOLD_MS, on_record, output);
+			r = take(output, HOLD_MS);
 		if (r == 0)
 			push(output, true);
 		if (r == 0)
-			r = queue_read(queue, -1, on_record, output);
+			r = take(output, -1);
 		if (r == -EPIPE)
 			break;
 	}
