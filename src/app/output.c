@@ -75,7 +75,11 @@ static void push(struct output *output, bool flush)
 
 static void reopen(struct output *output)
 {
-	if (!atomic_exchange(&output->reopen, false) || output->error)
+	/* Asked before each record: a plain load. */
+	if (!atomic_load_explicit(&output->reopen, memory_order_relaxed))
+		return;
+	output->reopen = false;
+	if (output->error)
 		return;
 	for (size_t i = 0; i < output->config.outlets; i++)
 		outlet_reopen(&output->config.outlet[i]);
