@@ -21,7 +21,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 FUZZ_SECONDS = 10
 # Real code of different kinds; the decoder must find every instruction of it.
 DECODED = ["/usr/lib/x86_64-linux-gnu/libssl.so.3", "/usr/lib/x86_64-linux-gnu/libcrypto.so.3",
-           "/usr/bin/openssl", "/usr/sbin/nginx"]
+           "/usr/bin/openssl", "/usr/sbin/nginx", "/usr/aarch64-linux-gnu/lib/libc.so.6"]
 STEP_TIMEOUT = 600  # of one program that is run; only a hang comes near it
 
 

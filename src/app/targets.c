@@ -35,6 +35,7 @@ void targets_done(struct targets *targets)
 	}
 	free(targets->items);
 	free(targets->seen);
+	resolve_done(&targets->resolve);
 	targets->items = NULL;
 	targets->seen = NULL;
 	targets->count = targets->seen_count = 0;
@@ -104,11 +105,14 @@ static char *real_path(int fd, const char *path)
 	return strdup(target);
 }
 
-/* Takes fd over. 0; -EEXIST when the file has been looked at before; else as targets_add_path(). */
-static int add_fd(struct targets *targets, int fd, const char *path)
+/*
+ * Takes fd over. pid: as in resolve_file(). 0; -EEXIST when the file has been looked at before; else
+ * as targets_add_path().
+ */
+static int add_fd(struct targets *targets, int fd, pid_t pid, const char *path)
 {
 	struct target t = { .fd = fd }, *items;
-	struct image *image = NULL;
+	struct resolved resolved;
 	struct stat st;
 	int r;
 
@@ -119,11 +123,11 @@ static int add_fd(struct targets *targets, int fd, const char *path)
 	r = is_seen(targets, st.st_dev, st.st_ino) ? -EEXIST : see(targets, st.st_dev, st.st_ino);
 	if (r)
 		goto fail;
-	r = image_open_fd(fd, &image);
-	if (r)
-		goto fail;
-	r = tls_resolve(image, &t.found, &t.found_count);
-	image_free(image);
+	r = resolve_file(&targets->resolve, fd, pid, &resolved);
+	if (!r) {
+		t.found = resolved.found;
+		t.found_count = resolved.count;
+	}
 	if (!r && !is_wanted(targets, &t))
 		r = -ENOENT;
 	if (r) {
@@ -159,18 +163,18 @@ int targets_add_path(struct targets *targets, const char *path)
 
 	if (fd < 0)
 		return -errno;
-	r = add_fd(targets, fd, path);
+	r = add_fd(targets, fd, 0, path);
 	return r == -EEXIST ? 0 : r;
 }
 
 /* What can't be used is passed over: nobody asked for this very file. */
-static int add_found(struct targets *targets, int fd, const char *path)
+static int add_found(struct targets *targets, int fd, pid_t pid, const char *path)
 {
 	int r;
 
 	if (fd < 0)
 		return 0;
-	r = add_fd(targets, fd, path);
+	r = add_fd(targets, fd, pid, path);
 	if (r && r != -EEXIST && r != -ENOMEM)
 		log_verbose("%s: passed over: %s", path,
 			    r == -ESRCH ? "no TLS function in it" : strerror(-r));
@@ -199,7 +203,8 @@ int targets_add_system(struct targets *targets)
 		const char *path = found.gl_pathv[i];
 
 		if (tls_by_soname(file_name(path)))
-			r = add_found(targets, open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), path);
+			r = add_found(targets, open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), 0,
+				      path);
 	}
 	globfree(&found);
 	return r;
@@ -208,11 +213,12 @@ int targets_add_system(struct targets *targets)
 static int add_map(void *arg, pid_t pid, const struct procfs_map *map)
 {
 	struct targets *targets = arg;
+	/* Secrets are found without symbols: in a module of Python or of the JVM as well. */
+	bool known = targets->secrets || tls_by_soname(file_name(map->path));
 
-	if (!tls_by_soname(file_name(map->path)) ||
-	    is_seen(targets, makedev(map->major, map->minor), map->inode))
+	if (!known || is_seen(targets, makedev(map->major, map->minor), map->inode))
 		return 0;
-	return add_found(targets, procfs_open_map(pid, map), map->path);
+	return add_found(targets, procfs_open_map(pid, map), pid, map->path);
 }
 
 /* Programs with TLS linked in: Node and its like. Most executables have no such function. */
@@ -222,7 +228,7 @@ static int add_exe(struct targets *targets, pid_t pid)
 
 	if (fd < 0)
 		return 0;
-	r = add_fd(targets, fd, "");
+	r = add_fd(targets, fd, pid, "");
 	return r == -ENOMEM ? r : 0;
 }
 

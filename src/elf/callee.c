@@ -17,10 +17,20 @@ static const struct abi abis[] = {
 	{
 		.machine = EM_X86_64,
 		.arg = { 7, 6, 2, 1, 8, 9 }, /* rdi, rsi, rdx, rcx, r8, r9 */
+		.args = 6,
 		.result = 0,
 		.stack = 4,
 		.frame = 5,
 		.clobbered = 0x0fc7, /* rax, rcx, rdx, rsi, rdi, r8 to r11 */
+	},
+	{
+		.machine = EM_AARCH64,
+		.arg = { 0, 1, 2, 3, 4, 5, 6, 7 },
+		.args = 8,
+		.result = 0,
+		.stack = 31,
+		.frame = 29,
+		.clobbered = 0x4007ffff, /* x0 to x18, x30 */
 	},
 };
 

@@ -15,13 +15,15 @@
 
 #include "elf/image.h"
 
-#define CALLEE_ARGS_MAX	 6
+#define ABI_ARGS_MAX	 8
+#define CALLEE_ARGS_MAX	 6 /* what is looked at of a call */
 #define CALLEE_CALLS_MAX 32
 
 /* How a machine passes arguments. */
 struct abi {
 	uint16_t machine;
-	uint8_t arg[CALLEE_ARGS_MAX];
+	uint8_t arg[ABI_ARGS_MAX];
+	uint8_t args; /* that many of them have a register */
 	uint8_t result;
 	uint8_t stack;	    /* the stack pointer */
 	uint8_t frame;	    /* the register that may hold a frame's address throughout */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "elf/dataflow.h"
 
+#include <elf.h>
 #include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -236,19 +237,27 @@ static int note_copy(struct walk *walk, uint64_t vaddr, const struct insn *insn,
 	return 0;
 }
 
-static void note_read(struct walk *walk, const struct insn *insn, const struct state *state)
+static void note_read_at(struct walk *walk, int32_t off)
 {
-	int32_t off;
 	size_t i;
 
-	if (insn->kind == INSN_STORE || !state_frame_offset(state, insn, &off))
-		return;
 	for (i = 0; i < walk->read_count; i++) {
 		if (walk->read[i] == off)
 			return;
 	}
 	if (walk->read_count < READS_MAX)
 		walk->read[walk->read_count++] = off;
+}
+
+static void note_read(struct walk *walk, const struct insn *insn, const struct state *state)
+{
+	int32_t off;
+
+	if (insn->kind == INSN_STORE || !state_frame_offset(state, insn, &off))
+		return;
+	note_read_at(walk, off);
+	if (insn->dst2 != INSN_REG_NONE)
+		note_read_at(walk, off + insn->width);
 }
 
 /* The effect of one instruction. ret_live: it goes on behind it. */
@@ -382,7 +391,8 @@ int copies_list(const struct image *image, uint64_t vaddr, unsigned int dst_arg,
 	struct walk *walk;
 	int err;
 
-	if (!abi)
+	/* Stubs of the PLT are only known of x86-64: elsewhere copies would not be seen. */
+	if (!abi || abi->machine != EM_X86_64)
 		return -EOPNOTSUPP;
 	walk = calloc(1, sizeof(*walk));
 	if (!walk)

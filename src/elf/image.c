@@ -12,6 +12,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "elf/debugfile.h"
+#include "elf/symtab.h"
+
 /* Ceilings. Real files stay far below; a file above them was made to waste memory. */
 #define PHDRS_MAX    1024
 #define SEGMENTS_MAX 32
@@ -19,6 +22,7 @@
 #define STRTAB_MAX   (UINT64_C(512) << 20)
 #define RELA_MAX     (UINT64_C(64) << 20)
 #define UNWIND_MAX   (UINT64_C(32) << 20)
+#define SHSTRTAB_MAX (UINT64_C(4) << 20)
 #define NOTES_MAX    4096
 
 /* The part of a loaded segment that is in the file. */
@@ -27,6 +31,20 @@ struct segment {
 	uint64_t offset;
 	uint64_t len;
 	bool exec;
+};
+
+/* An address that the user has given. */
+struct given {
+	const char *name;
+	uint64_t vaddr;
+};
+
+/* Where to look for the debug file once a symbol is missing. */
+struct debug_source {
+	int root;
+	char *path;
+	struct image *found; /* NULL: none, or not looked for yet */
+	bool looked;
 };
 
 struct image {
@@ -38,6 +56,9 @@ struct image {
 	struct segment segment[SEGMENTS_MAX];
 	const uint8_t *memory; /* the whole file; NULL when it is read from fd */
 	struct image *debug;   /* its symbols count as well; NULL: none */
+	struct debug_source *source;
+	struct given given[IMAGE_GIVEN_MAX];
+	size_t given_count;
 };
 
 static int header_check(const Elf64_Ehdr *ehdr)
@@ -86,8 +107,11 @@ static int image_read_segments(struct image *image)
 	return 0;
 }
 
-/* Takes fd over, also when it fails. data is NULL when the image is to be read from fd. */
-static int image_new(int fd, const void *data, uint64_t len, const Elf64_Ehdr *ehdr,
+/*
+ * Takes fd over, also when it fails. data is NULL when the image is to be read from fd. loaded: the
+ * segments count; in a debug file they describe another file's bytes.
+ */
+static int image_new(int fd, const void *data, uint64_t len, const Elf64_Ehdr *ehdr, bool loaded,
 		     struct image **ret_image)
 {
 	struct image *image;
@@ -110,7 +134,7 @@ static int image_new(int fd, const void *data, uint64_t len, const Elf64_Ehdr *e
 	image->elf = data ? elf_memory((char *)data, len) : elf_begin(fd, ELF_C_READ, NULL);
 	if (image->elf && elf_kind(image->elf) == ELF_K_ELF &&
 	    gelf_getclass(image->elf) == ELFCLASS64)
-		err = image_read_segments(image);
+		err = loaded ? image_read_segments(image) : 0;
 	else
 		err = -ENOEXEC;
 	if (err) {
@@ -126,7 +150,7 @@ close_fd:
 	return err;
 }
 
-int image_open_fd(int fd, struct image **ret_image)
+static int open_fd(int fd, bool loaded, struct image **ret_image)
 {
 	Elf64_Ehdr ehdr;
 	struct stat st;
@@ -149,7 +173,17 @@ int image_open_fd(int fd, struct image **ret_image)
 	own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 	if (own < 0)
 		return -errno;
-	return image_new(own, NULL, (uint64_t)st.st_size, &ehdr, ret_image);
+	return image_new(own, NULL, (uint64_t)st.st_size, &ehdr, loaded, ret_image);
+}
+
+int image_open_fd(int fd, struct image **ret_image)
+{
+	return open_fd(fd, true, ret_image);
+}
+
+int image_open_debug_fd(int fd, struct image **ret_image)
+{
+	return open_fd(fd, false, ret_image);
 }
 
 int image_open(const char *path, struct image **ret_image)
@@ -174,7 +208,7 @@ int image_open_memory(const void *data, size_t len, struct image **ret_image)
 	if (len > IMAGE_FILE_MAX)
 		return -EFBIG;
 	memcpy(&ehdr, data, sizeof(ehdr));
-	return image_new(-1, data, len, &ehdr, ret_image);
+	return image_new(-1, data, len, &ehdr, true, ret_image);
 }
 
 void image_free(struct image *image)
@@ -182,6 +216,12 @@ void image_free(struct image *image)
 	if (!image)
 		return;
 	image_free(image->debug);
+	if (image->source) {
+		image_free(image->source->found);
+		close(image->source->root);
+		free(image->source->path);
+		free(image->source);
+	}
 	elf_end(image->elf);
 	if (image->fd >= 0)
 		close(image->fd);
@@ -191,6 +231,11 @@ void image_free(struct image *image)
 uint16_t image_machine(const struct image *image)
 {
 	return image->machine;
+}
+
+uint64_t image_len(const struct image *image)
+{
+	return image->len;
 }
 
 /* The bytes at vaddr: where they are in the file and how many of them are in that segment. */
@@ -249,6 +294,13 @@ int image_read(const struct image *image, uint64_t vaddr, void *buf, size_t len)
 	return file_read(image, offset, buf, len);
 }
 
+uint64_t image_loaded(const struct image *image, uint64_t vaddr)
+{
+	uint64_t offset, len;
+
+	return segment_find(image, false, vaddr, &offset, &len) ? len : 0;
+}
+
 static int segment_walk(const struct image *image, const struct segment *seg, uint8_t *buf,
 			size_t overlap, image_window_fn fn, void *arg)
 {
@@ -300,6 +352,19 @@ int image_offset(const struct image *image, uint64_t vaddr, uint64_t *ret_offset
 	uint64_t len;
 
 	return image_find(image, vaddr, ret_offset, &len) ? 0 : -EADDRNOTAVAIL;
+}
+
+int image_vaddr(const struct image *image, uint64_t offset, uint64_t *ret_vaddr)
+{
+	for (size_t i = 0; i < image->segment_count; i++) {
+		const struct segment *seg = &image->segment[i];
+
+		if (!seg->exec || offset < seg->offset || offset - seg->offset >= seg->len)
+			continue;
+		*ret_vaddr = seg->vaddr + (offset - seg->offset);
+		return 0;
+	}
+	return -EADDRNOTAVAIL;
 }
 
 const uint8_t *image_code_part(const struct image *image, uint64_t vaddr, size_t max,
@@ -355,14 +420,19 @@ struct bytes {
 	size_t len;
 };
 
+static bool section_inside(const struct image *image, const GElf_Shdr *shdr, uint64_t max)
+{
+	return shdr->sh_size && shdr->sh_size <= max && shdr->sh_offset <= image->len &&
+	       shdr->sh_size <= image->len - shdr->sh_offset;
+}
+
 static bool section_read(const struct image *image, Elf_Scn *scn, const GElf_Shdr *shdr,
 			 uint64_t max, struct bytes *ret_bytes)
 {
 	Elf_Data *data;
 
 	/* libelf allocates sh_size before it looks whether the file has that much. */
-	if (!shdr->sh_size || shdr->sh_size > max || shdr->sh_offset > image->len ||
-	    shdr->sh_size > image->len - shdr->sh_offset)
+	if (!section_inside(image, shdr, max))
 		return false;
 	data = elf_rawdata(scn, NULL);
 	if (!data || !data->d_buf || data->d_size != shdr->sh_size)
@@ -372,25 +442,43 @@ static bool section_read(const struct image *image, Elf_Scn *scn, const GElf_Shd
 	return true;
 }
 
+struct table {
+	Elf_Scn *symbols;
+	Elf_Scn *strings;
+	GElf_Shdr symbols_shdr;
+	GElf_Shdr strings_shdr;
+};
+
 /* The first section of a type, and the string table that belongs to it. */
+static bool table_find(const struct image *image, uint32_t type, struct table *ret_table)
+{
+	struct table t = { NULL };
+
+	while ((t.symbols = elf_nextscn(image->elf, t.symbols))) {
+		if (gelf_getshdr(t.symbols, &t.symbols_shdr) && t.symbols_shdr.sh_type == type)
+			break;
+	}
+	if (!t.symbols || t.symbols_shdr.sh_entsize != sizeof(Elf64_Sym))
+		return false;
+	t.strings = elf_getscn(image->elf, t.symbols_shdr.sh_link);
+	if (!t.strings || !gelf_getshdr(t.strings, &t.strings_shdr) ||
+	    t.strings_shdr.sh_type != SHT_STRTAB ||
+	    !section_inside(image, &t.symbols_shdr, SYMTAB_MAX) ||
+	    !section_inside(image, &t.strings_shdr, STRTAB_MAX))
+		return false;
+	*ret_table = t;
+	return true;
+}
+
 static bool table_read(const struct image *image, uint32_t type, struct bytes *ret_symbols,
 		       struct bytes *ret_strings)
 {
-	Elf_Scn *scn = NULL, *strings;
-	GElf_Shdr shdr, strings_shdr;
+	struct table t;
 	const char *end;
 
-	while ((scn = elf_nextscn(image->elf, scn))) {
-		if (gelf_getshdr(scn, &shdr) && shdr.sh_type == type)
-			break;
-	}
-	if (!scn || shdr.sh_entsize != sizeof(Elf64_Sym))
-		return false;
-	strings = elf_getscn(image->elf, shdr.sh_link);
-	if (!strings || !gelf_getshdr(strings, &strings_shdr) ||
-	    strings_shdr.sh_type != SHT_STRTAB ||
-	    !section_read(image, scn, &shdr, SYMTAB_MAX, ret_symbols) ||
-	    !section_read(image, strings, &strings_shdr, STRTAB_MAX, ret_strings))
+	if (!table_find(image, type, &t) ||
+	    !section_read(image, t.symbols, &t.symbols_shdr, SYMTAB_MAX, ret_symbols) ||
+	    !section_read(image, t.strings, &t.strings_shdr, STRTAB_MAX, ret_strings))
 		return false;
 	/* Everything before the last NUL is terminated: names need no further check. */
 	end = memrchr(ret_strings->data, '\0', ret_strings->len);
@@ -398,51 +486,52 @@ static bool table_read(const struct image *image, uint32_t type, struct bytes *r
 	return true;
 }
 
+bool image_has_symtab(const struct image *image)
+{
+	struct table t;
+
+	return table_find(image, SHT_SYMTAB, &t);
+}
+
+/* Symbols on their way from a table, which may be a debug file's, to the caller. */
 struct wanted {
-	const char *name;
-	struct symbol *symbol;
+	const struct image *image; /* has the code */
+	enum rung rung;
+	struct symbol *symbols;
+	size_t found;
 };
 
-static int wanted_compare(const void *a, const void *b)
+static void wanted_take(void *arg, size_t name, uint64_t vaddr, uint64_t size)
 {
-	return strcmp(((const struct wanted *)a)->name, ((const struct wanted *)b)->name);
-}
-
-static int name_compare(const void *name, const void *wanted)
-{
-	return strcmp(name, ((const struct wanted *)wanted)->name);
-}
-
-/* table: the image itself or its debug file, which has the symbols but not the code. */
-static int table_search(const struct image *image, const struct image *table, enum rung rung,
-			struct wanted *wanted, size_t count)
-{
-	struct bytes symbols, strings;
+	struct wanted *wanted = arg;
+	struct symbol *symbol = &wanted->symbols[name];
 	uint64_t offset, len;
-	size_t i;
-	int found = 0;
 
-	if (!table_read(table, rung == RUNG_DYNSYM ? SHT_DYNSYM : SHT_SYMTAB, &symbols, &strings))
+	if (symbol->rung != RUNG_NONE || !image_find(wanted->image, vaddr, &offset, &len))
+		return;
+	*symbol = (struct symbol) { .vaddr = vaddr, .size = size, .rung = wanted->rung };
+	wanted->found++;
+}
+
+static int table_search(const struct image *table, const char *const *names, size_t count,
+			enum rung rung, struct wanted *wanted)
+{
+	struct table t;
+	struct symtab where;
+	int err;
+
+	if (wanted->found == count ||
+	    !table_find(table, rung == RUNG_DYNSYM ? SHT_DYNSYM : SHT_SYMTAB, &t))
 		return 0;
-	for (i = 0; symbols.len - i >= sizeof(Elf64_Sym); i += sizeof(Elf64_Sym)) {
-		struct wanted *hit;
-		Elf64_Sym sym;
-
-		memcpy(&sym, symbols.data + i, sizeof(sym));
-		if (ELF64_ST_TYPE(sym.st_info) != STT_FUNC || sym.st_shndx == SHN_UNDEF ||
-		    sym.st_name >= strings.len)
-			continue;
-		hit = bsearch(strings.data + sym.st_name, wanted, count, sizeof(*wanted),
-			      name_compare);
-		if (!hit || hit->symbol->rung != RUNG_NONE ||
-		    !image_find(image, sym.st_value, &offset, &len))
-			continue;
-		hit->symbol->vaddr = sym.st_value;
-		hit->symbol->size = sym.st_size;
-		hit->symbol->rung = rung;
-		found++;
-	}
-	return found;
+	where = (struct symtab) {
+		.symbols = t.symbols_shdr.sh_offset,
+		.symbols_len = t.symbols_shdr.sh_size,
+		.strings = t.strings_shdr.sh_offset,
+		.strings_len = t.strings_shdr.sh_size,
+	};
+	wanted->rung = rung;
+	err = symtab_search(table, &where, names, count, wanted_take, wanted);
+	return err == -ENOMEM ? err : 0;
 }
 
 void image_set_debug(struct image *image, struct image *debug)
@@ -451,29 +540,83 @@ void image_set_debug(struct image *image, struct image *debug)
 	image->debug = debug;
 }
 
+int image_debug_from(struct image *image, int root, const char *path)
+{
+	struct debug_source *source = calloc(1, sizeof(*source));
+
+	if (!source)
+		return -ENOMEM;
+	source->path = strdup(path);
+	source->root = fcntl(root, F_DUPFD_CLOEXEC, 0);
+	if (!source->path || source->root < 0 || image->source) {
+		int err = !source->path ? -ENOMEM : source->root < 0 ? -errno : -EEXIST;
+
+		if (source->root >= 0)
+			close(source->root);
+		free(source->path);
+		free(source);
+		return err;
+	}
+	image->source = source;
+	return 0;
+}
+
+bool image_has_debug(const struct image *image)
+{
+	return image->debug || (image->source && image->source->found);
+}
+
+/* A file with a symbol table of its own has not been stripped: there is nothing to look for. */
+static const struct image *debug_image(const struct image *image)
+{
+	struct debug_source *source = image->source;
+
+	if (image->debug || !source)
+		return image->debug;
+	if (!source->looked && !image_has_symtab(image))
+		(void)debugfile_find(image, source->root, source->path, &source->found);
+	source->looked = true;
+	return source->found;
+}
+
+int image_add_symbol(struct image *image, const char *name, uint64_t vaddr)
+{
+	if (image->given_count == IMAGE_GIVEN_MAX)
+		return -E2BIG;
+	image->given[image->given_count++] = (struct given) { name, vaddr };
+	return 0;
+}
+
+static void given_take(const struct image *image, const char *const *names, size_t count,
+		       struct wanted *wanted)
+{
+	wanted->rung = RUNG_USER;
+	for (size_t i = 0; i < image->given_count; i++) {
+		for (size_t j = 0; j < count; j++) {
+			if (!strcmp(image->given[i].name, names[j]))
+				wanted_take(wanted, j, image->given[i].vaddr, 0);
+		}
+	}
+}
+
 int image_symbols(const struct image *image, const char *const *names, size_t count,
 		  struct symbol *ret_symbols)
 {
-	struct wanted *wanted;
-	size_t i;
-	int found;
+	struct wanted wanted = { .image = image, .symbols = ret_symbols };
+	const struct image *debug;
+	int err;
 
-	wanted = calloc(count ? count : 1, sizeof(*wanted));
-	if (!wanted)
-		return -ENOMEM;
 	memset(ret_symbols, 0, count * sizeof(*ret_symbols));
-	for (i = 0; i < count; i++) {
-		wanted[i].name = names[i];
-		wanted[i].symbol = &ret_symbols[i];
+	given_take(image, names, count, &wanted);
+	err = table_search(image, names, count, RUNG_DYNSYM, &wanted);
+	if (!err)
+		err = table_search(image, names, count, RUNG_SYMTAB, &wanted);
+	if (!err && wanted.found < count) {
+		debug = debug_image(image);
+		if (debug)
+			err = table_search(debug, names, count, RUNG_DEBUG_FILE, &wanted);
 	}
-	qsort(wanted, count, sizeof(*wanted), wanted_compare);
-	found = table_search(image, image, RUNG_DYNSYM, wanted, count);
-	if ((size_t)found < count)
-		found += table_search(image, image, RUNG_SYMTAB, wanted, count);
-	if ((size_t)found < count && image->debug)
-		found += table_search(image, image->debug, RUNG_DEBUG_FILE, wanted, count);
-	free(wanted);
-	return found;
+	return err ? err : (int)wanted.found;
 }
 
 int image_section(const struct image *image, const char *name, uint64_t *ret_vaddr,
@@ -488,7 +631,7 @@ int image_section(const struct image *image, const char *name, uint64_t *ret_vad
 		return -ENOENT;
 	strings = elf_getscn(image->elf, index);
 	if (!strings || !gelf_getshdr(strings, &shdr) ||
-	    !section_read(image, strings, &shdr, STRTAB_MAX, &names))
+	    !section_read(image, strings, &shdr, SHSTRTAB_MAX, &names))
 		return -ENOENT;
 	while ((scn = elf_nextscn(image->elf, scn))) {
 		if (!gelf_getshdr(scn, &shdr) || shdr.sh_name >= names.len ||
@@ -538,10 +681,16 @@ static bool build_id_find(const uint8_t *p, size_t len, uint8_t *ret_id, size_t 
 
 int image_build_id(const struct image *image, uint8_t ret_id[IMAGE_BUILD_ID_MAX], size_t *ret_len)
 {
+	uint64_t vaddr, offset, len;
 	uint8_t notes[NOTES_MAX];
 	GElf_Phdr phdr;
 	size_t count, i;
 
+	/* The program headers of a debug file may be those of the file it belongs to. */
+	if (!image_section(image, ".note.gnu.build-id", &vaddr, &offset, &len) &&
+	    len <= sizeof(notes) && !file_read(image, offset, notes, len) &&
+	    build_id_find(notes, len, ret_id, ret_len))
+		return 0;
 	if (elf_getphdrnum(image->elf, &count))
 		return -ENOENT;
 	for (i = 0; i < count; i++) {
@@ -685,8 +834,8 @@ static const char *unwind_find(const struct image *image, uint64_t *ret_vaddr, u
  * The entry with the last function that begins at or before vaddr. The last one of all has no
  * known end.
  */
-static bool unwind_search(const char *table, uint32_t count, int64_t vaddr, int64_t *ret_start,
-			  int64_t *ret_end)
+static bool unwind_search(const char *table, uint32_t count, int64_t vaddr,
+			  struct unwind_entry *ret_entry, int64_t *ret_end)
 {
 	struct unwind_entry entry;
 	uint32_t low = 0, high;
@@ -702,26 +851,50 @@ static bool unwind_search(const char *table, uint32_t count, int64_t vaddr, int6
 	}
 	if (!low || low == count)
 		return false;
-	memcpy(&entry, table + (size_t)(low - 1) * sizeof(entry), sizeof(entry));
-	*ret_start = entry.start;
+	memcpy(ret_entry, table + (size_t)(low - 1) * sizeof(entry), sizeof(entry));
 	memcpy(&entry, table + (size_t)low * sizeof(entry), sizeof(entry));
 	*ret_end = entry.start;
-	return *ret_start < *ret_end;
+	return ret_entry->start < *ret_end;
+}
+
+/*
+ * Some linkers leave out whole parts of the code: then the last function before such a part must
+ * not seem to reach through it. What is understood is the usual form of an entry in .eh_frame, whose
+ * addresses count from where they stand; any other says nothing.
+ */
+static bool frame_ends(const struct image *image, uint64_t frame, uint64_t start, uint64_t vaddr)
+{
+	struct {
+		uint32_t len;
+		uint32_t common;
+		int32_t start;
+		uint32_t range;
+	} fde;
+
+	if (image_read(image, frame, &fde, sizeof(fde)) || fde.len == UINT32_MAX ||
+	    fde.len < sizeof(fde) - sizeof(fde.len) || !fde.common ||
+	    frame + offsetof(typeof(fde), start) + (uint64_t)(int64_t)fde.start != start)
+		return false;
+	return vaddr - start >= fde.range;
 }
 
 int image_function_at(const struct image *image, uint64_t vaddr, uint64_t *ret_start,
 		      uint64_t *ret_len)
 {
-	int64_t start, end;
+	struct unwind_entry entry;
+	uint64_t base, start;
 	uint32_t count;
 	const char *table;
-	uint64_t base;
+	int64_t end;
 
 	table = unwind_find(image, &base, &count);
-	if (!table || !unwind_search(table, count, (int64_t)(vaddr - base), &start, &end))
+	if (!table || !unwind_search(table, count, (int64_t)(vaddr - base), &entry, &end))
 		return -ENOENT;
-	*ret_start = base + (uint64_t)start;
-	*ret_len = (uint64_t)(end - start);
+	start = base + (uint64_t)(int64_t)entry.start;
+	if (frame_ends(image, base + (uint64_t)(int64_t)entry.frame, start, vaddr))
+		return -ENOENT;
+	*ret_start = start;
+	*ret_len = (uint64_t)(end - entry.start);
 	return 0;
 }
 
@@ -735,4 +908,28 @@ int image_function_len(const struct image *image, uint64_t vaddr, uint64_t *ret_
 	if (!err)
 		*ret_len = len;
 	return err;
+}
+
+int image_function_starts(const struct image *image, uint64_t vaddr)
+{
+	struct unwind_entry entry;
+	uint32_t count, low = 0, high;
+	const char *table;
+	uint64_t base;
+
+	table = unwind_find(image, &base, &count);
+	if (!table)
+		return -ENOENT;
+	for (high = count; low < high;) {
+		uint32_t middle = low + (high - low) / 2;
+
+		memcpy(&entry, table + (size_t)middle * sizeof(entry), sizeof(entry));
+		if (entry.start == (int64_t)(vaddr - base))
+			return 1;
+		if (entry.start < (int64_t)(vaddr - base))
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return 0;
 }

@@ -31,7 +31,8 @@ struct decoder {
 	uint8_t rex_r; /* 8 or 0, as the next two */
 	uint8_t rex_x;
 	uint8_t rex_b;
-	uint8_t vvvv; /* VEX and its kin: one more register */
+	uint8_t vvvv;	    /* VEX and its kin: one more register */
+	uint8_t vector_len; /* bytes, for VEX and its kin */
 	enum map map;
 	uint8_t opcode;
 	uint16_t attr;
@@ -159,7 +160,9 @@ static int take_vector(struct decoder *d)
 		d->rex_w = p1 & 0x80;
 	}
 	d->vvvv = ~p1 >> 3 & 0x0f;
+	d->vector_len = p1 & 4 ? 32 : 16;
 	if (lead == 0x62) {
+		d->vector_len = 64; /* or less */
 		/* Half-precision arithmetic is in maps 5 and 6. */
 		if (map < 1 || map == 4 || map > 6 || !(p1 & 4))
 			return -EILSEQ;
@@ -169,6 +172,8 @@ static int take_vector(struct decoder *d)
 	} else if (lead == 0x8f ? map > 10 : map < 1 || map > 3) {
 		return -EILSEQ;
 	}
+	if (map <= MAP_3A)
+		d->map = map;
 	err = take_byte(d, &d->opcode);
 	if (err)
 		return err;
@@ -253,6 +258,7 @@ static int take_modrm(struct decoder *d, struct insn *insn)
 		low = sib & 7;
 		insn->base = low | d->rex_b;
 		insn->index = (sib >> 3 & 7) | d->rex_x;
+		insn->scale = (uint8_t)(1 << (sib >> 6));
 		if (insn->index == SP)
 			insn->index = INSN_REG_NONE;
 		if (low == BP && d->mod == 0)
@@ -299,12 +305,20 @@ static int refine_group(struct decoder *d, struct insn *insn)
 	case 0x80:
 	case 0x81:
 	case 0x83:
-		if (op == 7) /* cmp */
-			d->attr &= ~W_RM;
+		if (op != 7)
+			return 0;
+		d->attr &= ~W_RM;
+		if (d->mod == 3 && d->opcode != 0x80) {
+			insn->kind = INSN_COMPARE;
+			insn->src = d->rm;
+		}
 		return 0;
 	case 0xc6:
 	case 0xc7:
-		return op == 0 || (op == 7 && d->mod == 3 && d->rm == 0) ? 0 : -EILSEQ;
+		if (op == 7) /* xabort, xbegin */
+			return d->mod == 3 && d->rm == 0 ? 0 : -EILSEQ;
+		d->attr &= ~W_AX;
+		return op == 0 ? 0 : -EILSEQ;
 	case 0xf6:
 	case 0xf7:
 		if (op < 2) { /* test */
@@ -319,6 +333,11 @@ static int refine_group(struct decoder *d, struct insn *insn)
 	case 0xff:
 		if (op == 7)
 			return -EILSEQ;
+		if (op < 2 && d->mod == 3 && d->rex_w) { /* inc, dec */
+			insn->kind = INSN_LEA;
+			insn->src = insn->dst = d->rm;
+			insn->disp = op ? -1 : 1;
+		}
 		if (op >= 2)
 			d->attr &= ~W_RM;
 		if (op == 2 || op == 3)
@@ -327,6 +346,8 @@ static int refine_group(struct decoder *d, struct insn *insn)
 			insn->kind = INSN_JMP_INDIRECT;
 		else if (op == 6)
 			insn->kind = INSN_PUSH;
+		if (op >= 2 && op <= 5 && d->mod == 3)
+			insn->src = d->rm;
 		return 0;
 	default:
 		return 0;
@@ -411,6 +432,7 @@ static uint8_t stores_two_byte(const struct decoder *d)
 static uint8_t stores(const struct decoder *d, const struct insn *insn)
 {
 	bool plain = !d->vector && d->map == MAP_ONE_BYTE;
+	uint8_t size;
 
 	if (!insn->memory) {
 		/* String instructions, and those of SSE that have rdi for an operand. */
@@ -420,7 +442,10 @@ static uint8_t stores(const struct decoder *d, const struct insn *insn)
 	}
 	if (plain)
 		return stores_one_byte(d);
-	return !d->vector && d->map == MAP_0F ? stores_two_byte(d) : INSN_STORES_ANY;
+	if (d->map != MAP_0F)
+		return INSN_STORES_ANY;
+	size = stores_two_byte(d);
+	return d->vector && size == 16 ? d->vector_len : size;
 }
 
 /* dst = src between registers: 89, 8b, and what xor and sub of a register with itself give. */
@@ -492,6 +517,20 @@ static void classify_lea(const struct decoder *d, struct insn *insn)
 		insn->src = insn->base;
 }
 
+/* b8 to bf, and c7. 16-bit forms change a part of a register. */
+static void classify_const(const struct decoder *d, struct insn *insn)
+{
+	bool mov = d->opcode == 0xc7;
+
+	if ((mov && (d->reg & 7)) || (d->opsize && !d->rex_w))
+		return;
+	insn->kind = mov && d->mod != 3 ? INSN_STORE_CONST : INSN_CONST;
+	if (insn->kind == INSN_CONST)
+		insn->dst = mov ? d->rm : (d->opcode & 7) | d->rex_b;
+	insn->width = d->rex_w ? 8 : 4;
+	insn->value = d->rex_w ? (uint64_t)d->imm : (uint32_t)d->imm;
+}
+
 static void classify_one_byte(const struct decoder *d, struct insn *insn)
 {
 	switch (d->opcode) {
@@ -499,6 +538,7 @@ static void classify_one_byte(const struct decoder *d, struct insn *insn)
 	case 0x03:
 	case 0x81:
 	case 0x83:
+		insn->value = (uint64_t)d->imm;
 		classify_add(d, insn);
 		break;
 	case 0x29:
@@ -521,6 +561,7 @@ static void classify_one_byte(const struct decoder *d, struct insn *insn)
 	case 0x68:
 	case 0x6a:
 		insn->kind = INSN_PUSH;
+		insn->value = (uint64_t)d->imm;
 		break;
 	case 0x58 ... 0x5f:
 		insn->kind = INSN_POP;
@@ -536,6 +577,10 @@ static void classify_one_byte(const struct decoder *d, struct insn *insn)
 	case 0x90:
 		if (!d->rex_b)
 			insn->kind = INSN_NOP;
+		break;
+	case 0xb8 ... 0xbf:
+	case 0xc7:
+		classify_const(d, insn);
 		break;
 	case 0xc2 ... 0xc3:
 	case 0xca ... 0xcb:
@@ -579,6 +624,13 @@ static void classify_two_byte(const struct decoder *d, struct insn *insn)
 	case 0x80 ... 0x8f:
 		insn->kind = INSN_JCC;
 		break;
+	case 0xb6 ... 0xb7: /* movzx */
+		if (d->mod == 3 || d->segment || d->addrsize || d->opsize)
+			break;
+		insn->kind = INSN_LOAD;
+		insn->dst = d->reg;
+		insn->width = d->opcode == 0xb6 ? 1 : 2;
+		break;
 	default:
 		break;
 	}
@@ -619,6 +671,8 @@ int insn_decode_x86(const uint8_t *code, size_t len, uint64_t vaddr, struct insn
 	struct insn insn = {
 		.dst = INSN_REG_NONE,
 		.src = INSN_REG_NONE,
+		.dst2 = INSN_REG_NONE,
+		.src2 = INSN_REG_NONE,
 		.base = INSN_REG_NONE,
 		.index = INSN_REG_NONE,
 	};

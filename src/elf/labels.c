@@ -6,16 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "elf/callee.h"
 #include "elf/insn.h"
+#include "elf/trace.h"
 #include "elf/wordscan.h"
-
-/* How far a string is followed: instructions, and places where ways part. */
-#define STEPS_MAX 512
-#define FORKS_MAX 32
-#define CODE_PART 256
-/* Without a table of functions a jump further than this leaves the function. */
-#define NEAR_MAX 32768
 
 /* Appends one item to an array that has a ceiling. */
 static void *array_add(void **items, size_t *count, size_t max, size_t size)
@@ -63,6 +56,7 @@ static int place_compare(const void *a, const void *b)
 /* The search for references: what is looked for, and what arm64 has in its registers. */
 struct search {
 	struct labels *labels;
+	size_t refs;
 	uint64_t low; /* first and last address of a place */
 	uint64_t span;
 	uint64_t last; /* the reference before; windows overlap */
@@ -70,23 +64,25 @@ struct search {
 	uint64_t page_at[32]; /* address of the instruction that set it */
 };
 
-static int add_ref(struct search *search, uint64_t vaddr, size_t len, uint8_t reg, uint64_t target)
+static int add_ref(struct search *search, uint64_t vaddr, uint64_t target, uint8_t reg,
+		   uint64_t page)
 {
 	struct label_place key = { .vaddr = target }, *place;
 	struct labels *labels = search->labels;
 	struct label_ref *ref;
 
 	place = bsearch(&key, labels->place, labels->place_count, sizeof(key), place_compare);
-	if (!place || vaddr <= search->last)
+	if (!place || place->label >= search->refs || vaddr <= search->last)
 		return 0;
 	ref = array_add((void **)&labels->ref, &labels->ref_count, LABEL_REFS_MAX, sizeof(*ref));
 	if (!ref)
 		return array_error(labels->ref_count, LABEL_REFS_MAX);
 	*ref = (struct label_ref) {
 		.vaddr = vaddr,
-		.next = vaddr + len,
-		.label = place->label,
+		.target = target,
+		.page = page,
 		.reg = reg,
+		.label = place->label,
 		.ends = place->ends,
 	};
 	search->last = vaddr;
@@ -101,30 +97,40 @@ static int32_t load32(const uint8_t *p)
 	return value;
 }
 
-/* lea disp32(%rip), reg; p is where disp32 is. */
-static int x86_relative(struct search *search, uint64_t vaddr, const uint8_t *p, uint64_t target)
+static bool is_address(const struct insn *insn, uint64_t target)
 {
-	if (p[-2] != 0x8d || (p[-1] & 0xc7) != 5 || (p[-3] & 0xfb) != 0x48)
-		return 0;
-	return add_ref(search, vaddr - 3, 7, (p[-1] >> 3 & 7) | (p[-3] & 4 ? 8 : 0), target);
+	if (insn->kind == INSN_LEA)
+		return insn->base == INSN_REG_PC && insn->target == target;
+	return (insn->kind == INSN_CONST || insn->kind == INSN_STORE_CONST) &&
+	       insn->value == target;
 }
 
-/* mov $imm32, reg, in its two forms; p is where imm32 is. */
-static int x86_absolute(struct search *search, uint64_t vaddr, const uint8_t *p, uint64_t target)
-{
-	if ((p[-1] & 0xf8) == 0xb8) {
-		bool rex = p[-2] == 0x41;
+#define X86_CONST 4
 
-		return add_ref(search, vaddr - 1 - rex, 5 + (size_t)rex,
-			       (p[-1] & 7) | (rex ? 8 : 0), target);
+/*
+ * Four bytes at p are the address of a string, or the distance to it: is there an instruction that
+ * ends with them? before: bytes in front of p. A REX prefix belongs to it if there may be one.
+ */
+static int x86_ref(struct search *search, uint64_t vaddr, const uint8_t *p, size_t before,
+		   uint64_t target)
+{
+	uint64_t found = 0;
+	size_t len;
+
+	for (len = 1; len <= before; len++) {
+		bool rex = (p[-(ptrdiff_t)len] & 0xf0) == 0x40;
+		struct insn insn;
+
+		if (insn_decode_x86(p - len, len + X86_CONST, vaddr - len, &insn) ||
+		    insn.len != len + X86_CONST || !is_address(&insn, target) || (found && !rex))
+			continue;
+		found = vaddr - len;
 	}
-	if (p[-2] == 0xc7 && (p[-1] & 0xf8) == 0xc0 && (p[-3] & 0xfe) == 0x48)
-		return add_ref(search, vaddr - 3, 7, (p[-1] & 7) | (p[-3] & 1 ? 8 : 0), target);
-	return 0;
+	return found ? add_ref(search, found, target, 0, 0) : 0;
 }
 
-#define X86_BEFORE 3 /* bytes of an instruction in front of its constant */
-#define X86_CONST  4
+/* Before the constant: prefix, opcode, ModRM, SIB and a displacement. */
+#define X86_BEFORE 8
 
 static int x86_window(void *arg, uint64_t vaddr, const uint8_t *p, size_t len)
 {
@@ -139,9 +145,9 @@ static int x86_window(void *arg, uint64_t vaddr, const uint8_t *p, size_t len)
 		uint64_t absolute = (uint32_t)value;
 
 		if (relative - search->low <= search->span)
-			r = x86_relative(search, vaddr + i, p + i, relative);
-		if (absolute - search->low <= search->span)
-			r = r ? r : x86_absolute(search, vaddr + i, p + i, absolute);
+			r = x86_ref(search, vaddr + i, p + i, X86_BEFORE, relative);
+		if (!r && absolute - search->low <= search->span)
+			r = x86_ref(search, vaddr + i, p + i, X86_BEFORE, absolute);
 	}
 	return r;
 }
@@ -154,7 +160,7 @@ static int arm64_insn(struct search *search, uint64_t vaddr, uint32_t word)
 {
 	uint8_t dst = word & 31, src = word >> 5 & 31;
 	int64_t imm = (int64_t)((uint64_t)(word >> 5 & 0x7ffff) << 45) >> 43 | (word >> 29 & 3);
-	uint64_t target;
+	uint64_t target, page = 0;
 
 	if ((word & 0x9f000000) == 0x90000000) {
 		search->page[dst] = (vaddr & ~UINT64_C(4095)) + ((uint64_t)imm << 12);
@@ -164,10 +170,12 @@ static int arm64_insn(struct search *search, uint64_t vaddr, uint32_t word)
 	if ((word & 0x9f000000) == 0x10000000)
 		target = vaddr + (uint64_t)imm;
 	else if ((word & 0xffc00000) == 0x91000000 && vaddr - search->page_at[src] <= ARM64_REACH)
-		target = search->page[src] + (word >> 10 & 0xfff);
+		page = search->page[src], target = page + (word >> 10 & 0xfff);
 	else
 		return 0;
-	return target - search->low <= search->span ? add_ref(search, vaddr, 4, dst, target) : 0;
+	if (target - search->low > search->span)
+		return 0;
+	return add_ref(search, vaddr, target, src, page);
 }
 
 static int arm64_window(void *arg, uint64_t vaddr, const uint8_t *p, size_t len)
@@ -180,193 +188,113 @@ static int arm64_window(void *arg, uint64_t vaddr, const uint8_t *p, size_t len)
 	return r;
 }
 
-static int refs_find(const struct image *image, struct labels *labels)
+static int refs_find(const struct image *image, struct labels *labels, size_t refs)
 {
-	struct search search = { .labels = labels };
+	struct search search = { .labels = labels, .refs = refs, .low = UINT64_MAX };
+	uint64_t high = 0;
+	size_t i;
 
 	qsort(labels->place, labels->place_count, sizeof(*labels->place), place_compare);
-	search.low = labels->place[0].vaddr;
-	search.span = labels->place[labels->place_count - 1].vaddr - search.low;
+	for (i = 0; i < labels->place_count; i++) {
+		if (labels->place[i].label >= refs)
+			continue;
+		if (labels->place[i].vaddr < search.low)
+			search.low = labels->place[i].vaddr;
+		high = labels->place[i].vaddr;
+	}
+	search.span = high - search.low;
 	if (image_machine(image) == EM_X86_64)
 		return image_walk(image, true, X86_BEFORE + X86_CONST - 1, x86_window, &search);
 	return image_walk(image, true, 0, arm64_window, &search);
 }
 
-/* A way through the code that is still to be followed. */
-struct way {
-	uint64_t vaddr;
-	uint32_t regs; /* registers that hold the string's address */
-};
-
 struct follow {
-	const struct image *image;
-	const struct abi *abi;
 	struct labels *labels;
 	struct label_ref *ref;
-	uint64_t start; /* of the function */
-	uint64_t end;
-	struct way way[FORKS_MAX];
-	size_t way_count;
-	uint64_t fork[FORKS_MAX]; /* where ways have begun: each is followed once */
-	size_t fork_count;
-	size_t steps;
 };
 
-static bool is_inside(const struct follow *follow, uint64_t vaddr)
+static int add_call(struct follow *follow, uint64_t vaddr, const struct insn *insn, uint8_t arg)
 {
-	return vaddr >= follow->start && vaddr < follow->end;
-}
-
-static int add_call(struct follow *follow, uint64_t vaddr, const struct insn *insn, uint32_t regs)
-{
-	struct labels *labels = follow->labels;
 	bool direct = insn->kind == INSN_CALL || insn->kind == INSN_JMP;
-	uint8_t arg;
+	struct labels *labels = follow->labels;
+	struct label_call *call;
+	size_t i;
 
-	for (arg = 0; arg < CALLEE_ARGS_MAX; arg++) {
-		struct label_call *call;
-
-		if (!(regs & 1U << follow->abi->arg[arg]))
-			continue;
-		call = array_add((void **)&labels->call, &labels->call_count, LABEL_CALLS_MAX,
-				 sizeof(*call));
-		if (!call)
-			return array_error(labels->call_count, LABEL_CALLS_MAX);
-		*call = (struct label_call) {
-			.vaddr = vaddr,
-			.target = direct ? insn->target : 0,
-			.ref = follow->ref->vaddr,
-			.label = follow->ref->label,
-			.arg = arg,
-			.ends = follow->ref->ends,
-			.tail = insn->kind == INSN_JMP || insn->kind == INSN_JMP_INDIRECT,
-			.base = direct ? INSN_REG_NONE : insn->base,
-			.slot = direct ? 0 : insn->disp,
-		};
-		follow->ref->calls = true;
+	for (i = 0; i < labels->call_count; i++) {
+		call = &labels->call[i];
+		if (call->vaddr == vaddr && call->ref == follow->ref->vaddr && call->arg == arg)
+			return 0;
 	}
+	call = array_add((void **)&labels->call, &labels->call_count, LABEL_CALLS_MAX,
+			 sizeof(*call));
+	if (!call)
+		return array_error(labels->call_count, LABEL_CALLS_MAX);
+	*call = (struct label_call) {
+		.vaddr = vaddr,
+		.target = direct ? insn->target : 0,
+		.ref = follow->ref->vaddr,
+		.label = follow->ref->label,
+		.arg = arg,
+		.ends = follow->ref->ends,
+		.tail = insn->kind == INSN_JMP || insn->kind == INSN_JMP_INDIRECT,
+		.base = direct ? INSN_REG_NONE : insn->base,
+		.slot = direct ? 0 : insn->disp,
+	};
+	follow->ref->calls = true;
 	return 0;
 }
 
-static void way_add(struct follow *follow, uint64_t vaddr, uint32_t regs)
+static int on_insn(void *arg, const struct trace *trace, uint64_t vaddr, const struct insn *insn)
 {
-	size_t i;
-
-	if (!regs || !is_inside(follow, vaddr))
-		return;
-	for (i = 0; i < follow->fork_count; i++) {
-		if (follow->fork[i] == vaddr)
-			return;
-	}
-	if (follow->fork_count == FORKS_MAX)
-		return;
-	follow->fork[follow->fork_count++] = vaddr;
-	follow->way[follow->way_count++] = (struct way) { vaddr, regs };
-}
-
-/* The registers that hold the address behind an instruction that is no jump. */
-static uint32_t regs_after(const struct follow *follow, const struct insn *insn, uint32_t regs)
-{
-	bool copied = insn->kind == INSN_MOV && insn->src < INSN_REGS_MAX && regs & 1U << insn->src;
-
-	if (insn->kind == INSN_CALL || insn->kind == INSN_CALL_INDIRECT)
-		return regs & ~follow->abi->clobbered;
-	regs &= ~insn->writes;
-	return copied ? regs | 1U << insn->dst : regs;
-}
-
-/* One instruction. ret_regs 0: the way ends here. */
-static int follow_insn(struct follow *follow, uint64_t vaddr, const struct insn *insn,
-		       uint32_t *regs)
-{
-	bool leaves = insn->kind == INSN_JMP && !is_inside(follow, insn->target);
+	struct follow *follow = arg;
+	uint8_t i;
 	int r = 0;
 
-	if (insn->kind == INSN_CALL || insn->kind == INSN_CALL_INDIRECT || leaves ||
-	    (insn->kind == INSN_JMP_INDIRECT && insn->index == INSN_REG_NONE))
-		r = add_call(follow, vaddr, insn, *regs);
-	if (insn->kind == INSN_JCC || (insn->kind == INSN_JMP && !leaves))
-		way_add(follow, insn->target, *regs);
-	switch (insn->kind) {
-	case INSN_JMP:
-	case INSN_JMP_INDIRECT:
-	case INSN_RET:
-	case INSN_STOP:
-		*regs = 0;
-		break;
-	default:
-		*regs = regs_after(follow, insn, *regs);
+	/* From the reference on, and as long as the string is still somewhere. */
+	if (vaddr != follow->ref->vaddr && !trace_holds(trace, (int64_t)follow->ref->target))
+		return TRACE_CUT;
+	if (insn->kind != INSN_CALL && insn->kind != INSN_CALL_INDIRECT &&
+	    !trace_leaves(trace, insn))
+		return 0;
+	for (i = 0; i < CALLEE_ARGS_MAX && !r; i++) {
+		if (value_is(trace_arg(trace, i), (int64_t)follow->ref->target))
+			r = add_call(follow, vaddr, insn, i);
 	}
-	return r;
-}
-
-static int follow_way(struct follow *follow, struct way way)
-{
-	const uint8_t *code = NULL;
-	size_t pos = 0, len = 0;
-	struct insn insn;
-	int r = 0;
-
-	while (!r && way.regs && follow->steps++ < STEPS_MAX && is_inside(follow, way.vaddr)) {
-		if (len - pos < INSN_LEN_MAX) {
-			code = image_code_part(follow->image, way.vaddr, CODE_PART, &len);
-			pos = 0;
-		}
-		/* Not code, or the reference was none: then it leads nowhere. */
-		if (!code ||
-		    insn_decode(follow->abi->machine, code + pos, len - pos, way.vaddr, &insn))
-			return 0;
-		r = follow_insn(follow, way.vaddr, &insn, &way.regs);
-		way.vaddr += insn.len;
-		pos += insn.len;
-	}
-	return r;
-}
-
-static int follow_ref(struct follow *follow)
-{
-	uint64_t vaddr = follow->ref->vaddr, len;
-	int r = 0;
-
-	if (image_function_at(follow->image, vaddr, &follow->start, &len)) {
-		follow->start = vaddr > NEAR_MAX ? vaddr - NEAR_MAX : 0;
-		len = 2 * NEAR_MAX;
-	}
-	follow->end = follow->start + len;
-	way_add(follow, follow->ref->next, 1U << follow->ref->reg);
-	while (follow->way_count && !r)
-		r = follow_way(follow, follow->way[--follow->way_count]);
 	return r;
 }
 
 static int calls_find(const struct image *image, struct labels *labels)
 {
-	const struct abi *abi = abi_find(image_machine(image));
 	size_t i;
 	int r = 0;
 
-	for (i = 0; abi && i < labels->ref_count && !r; i++) {
-		struct follow follow = {
-			.image = image,
-			.abi = abi,
-			.labels = labels,
-			.ref = &labels->ref[i],
+	for (i = 0; i < labels->ref_count && !r; i++) {
+		struct label_ref *ref = &labels->ref[i];
+		struct trace_start start = {
+			.vaddr = ref->vaddr,
+			.known = ref->page,
+			.reg = ref->reg,
+			.num = ref->page,
 		};
+		struct follow follow = { labels, ref };
 
-		r = follow_ref(&follow);
+		trace_bounds(image, ref->vaddr, &start.low, &start.high);
+		r = trace_walk(image, &start, on_insn, &follow);
+		if (r == -EOPNOTSUPP)
+			return 0;
 	}
 	return r;
 }
 
-int labels_find(const struct image *image, const char *const *names, size_t count,
+int labels_find(const struct image *image, const char *const *names, size_t count, size_t refs,
 		struct labels *ret_labels)
 {
 	struct labels labels = { 0 };
 	int r;
 
 	r = wordscan(image, names, count, add_place, &labels);
-	if (!r && labels.place_count)
-		r = refs_find(image, &labels);
+	if (!r && labels.found & ((UINT64_C(1) << refs) - 1))
+		r = refs_find(image, &labels, refs);
 	if (!r)
 		r = calls_find(image, &labels);
 	if (r) {

@@ -3,9 +3,9 @@
  * Strings that a program's code passes to functions: where they are in a file, which code refers to
  * them, and which call gets them as an argument.
  *
- * From each reference the code is followed forward on all ways, through copies between registers,
- * until a call or a jump out of the function has the string's address in the register of an
- * argument. A reference that leads nowhere is counted, not guessed.
+ * From each reference the code is followed forward on all ways (trace.h), and calls and jumps out of
+ * the function that have the string's address in the register of an argument are noted. A reference
+ * that leads nowhere is known as such, not guessed.
  */
 #ifndef LABELS_H
 #define LABELS_H
@@ -29,12 +29,13 @@ struct label_place {
 	bool ends;     /* a NUL follows: it may be a C string */
 };
 
-/* An instruction that loads the address of a string into a register. */
+/* An instruction that puts the address of a string into a register or into the frame. */
 struct label_ref {
 	uint64_t vaddr;
-	uint64_t next; /* the instruction behind it */
-	uint8_t label;
+	uint64_t target; /* of the string */
+	uint64_t page;	 /* arm64: what the instruction needs in register reg; 0: nothing */
 	uint8_t reg;
+	uint8_t label;
 	bool ends;  /* as the string's */
 	bool calls; /* leads to a call at least */
 };
@@ -64,11 +65,11 @@ struct labels {
 };
 
 /*
- * Looks for names (count of them, at most LABELS_MAX, NUL-terminated). The code is only looked
- * through when one of them is there. -E2BIG above one of the limits, -ENOMEM, what image_walk()
- * says.
+ * Looks for names (count of them, at most LABELS_MAX, NUL-terminated). Of the first refs of them the
+ * code that refers to them is found as well; it is only looked through when one is there. -E2BIG
+ * above one of the limits, -ENOMEM, what image_walk() says.
  */
-int labels_find(const struct image *image, const char *const *names, size_t count,
+int labels_find(const struct image *image, const char *const *names, size_t count, size_t refs,
 		struct labels *ret_labels);
 void labels_done(struct labels *labels);
 

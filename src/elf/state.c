@@ -151,6 +151,11 @@ bool state_meet(struct state *into, const struct state *from)
 	return changed || into->leaked != leaked;
 }
 
+static uint32_t reg_bit(uint8_t reg)
+{
+	return reg < STATE_REGS ? 1U << reg : 0;
+}
+
 static void reg_set(const struct abi *abi, struct state *state, uint8_t reg, struct val val)
 {
 	bool lost = reg == abi->stack && val.kind != KIND_STACK;
@@ -185,28 +190,38 @@ bool state_frame_offset(const struct state *state, const struct insn *insn, int3
 	return true;
 }
 
-static struct val load(const struct state *state, const struct insn *insn)
+/* What a load gets from behind bytes of its place. */
+static struct val load(const struct state *state, const struct insn *insn, uint8_t behind)
 {
 	const struct slot *slot;
 	int32_t off;
 
 	if (!state_frame_offset(state, insn, &off))
 		return unknown;
-	slot = slot_find(state, off);
+	slot = slot_find(state, off + behind);
 	if (!slot || slot->width < insn->width)
 		return unknown;
 	return val_narrow(slot->val, insn->width);
 }
 
+static void slot_add(struct state *state, struct slot slot)
+{
+	if ((slot.val.kind == KIND_ARG || slot.val.kind == KIND_DERIVED) &&
+	    slot.off + slot.width <= 0 && state->slot_count < STATE_SLOTS)
+		state->slot[state->slot_count++] = slot;
+}
+
 static void store(struct state *state, const struct insn *insn)
 {
-	struct slot slot = { .width = insn->width };
+	struct slot slot = { .width = insn->width }, slot2 = slot;
 	int64_t high;
 
-	if (insn->kind == INSN_STORE)
+	if (insn->kind == INSN_STORE) {
 		slot.val = val_narrow(state_value(state, insn->src), insn->width);
-	if (insn->kind == INSN_STORE && state_is_stack(state, insn->src))
-		state->leaked = true;
+		slot2.val = val_narrow(state_value(state, insn->src2), insn->width);
+		if (state_is_stack(state, insn->src) || state_is_stack(state, insn->src2))
+			state->leaked = true;
+	}
 	if (!insn->stores)
 		return;
 	if (!state_frame_offset(state, insn, &slot.off)) {
@@ -217,9 +232,9 @@ static void store(struct state *state, const struct insn *insn)
 	}
 	high = insn->stores == INSN_STORES_ANY ? INT32_MAX : (int64_t)slot.off + insn->stores;
 	slots_forget(state, slot.off, high);
-	if ((slot.val.kind == KIND_ARG || slot.val.kind == KIND_DERIVED) &&
-	    slot.off + slot.width <= 0 && state->slot_count < STATE_SLOTS)
-		state->slot[state->slot_count++] = slot;
+	slot2.off = slot.off + slot.width;
+	slot_add(state, slot);
+	slot_add(state, slot2);
 }
 
 /* A push or pop. */
@@ -266,7 +281,9 @@ static struct val val_lea(unsigned int dst_arg, struct state *state, const struc
 void state_apply(const struct abi *abi, unsigned int dst_arg, struct state *state,
 		 const struct insn *insn)
 {
-	struct val val = unknown, src;
+	struct val base = val_plus(state_value(state, insn->base), insn->step);
+	struct val val = unknown, val2 = unknown, src;
+	uint8_t dst = INSN_REG_NONE;
 
 	store(state, insn);
 	switch (insn->kind) {
@@ -276,24 +293,33 @@ void state_apply(const struct abi *abi, unsigned int dst_arg, struct state *stat
 		return;
 	case INSN_MOV:
 		val = val_narrow(state_value(state, insn->src), insn->width);
+		dst = insn->dst;
 		break;
 	case INSN_LOAD:
-		val = load(state, insn);
+		val = load(state, insn, 0);
+		val2 = load(state, insn, insn->width);
+		dst = insn->dst;
 		break;
 	case INSN_LEA:
 		val = val_lea(dst_arg, state, insn);
+		dst = insn->dst;
 		break;
 	case INSN_ADD:
-		src = insn->memory ? load(state, insn) : state_value(state, insn->src);
+		src = insn->memory ? load(state, insn, 0) : state_value(state, insn->src);
 		if (state_is_stack(state, insn->dst) || src.kind == KIND_STACK)
 			state->leaked = true;
 		else
 			val = val_sum(dst_arg, state_value(state, insn->dst), src);
+		dst = insn->dst;
 		break;
 	default:
-		regs_forget(abi, state, insn->writes);
-		return;
+		break;
 	}
-	regs_forget(abi, state, insn->writes & ~(1U << insn->dst));
-	reg_set(abi, state, insn->dst, val);
+	/* The stack pointer must not be forgotten where it is known: the frame would be, too. */
+	if (insn->step)
+		reg_set(abi, state, insn->base, base);
+	regs_forget(abi, state,
+		    insn->writes & ~(reg_bit(dst) | (insn->step ? reg_bit(insn->base) : 0)));
+	reg_set(abi, state, dst, val);
+	reg_set(abi, state, insn->dst2, val2);
 }

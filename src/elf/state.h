@@ -17,7 +17,7 @@
 #include "elf/callee.h"
 #include "elf/insn.h"
 
-#define STATE_REGS  16
+#define STATE_REGS  INSN_REGS_MAX
 #define STATE_SLOTS 24
 
 enum kind {

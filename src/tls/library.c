@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tls/library.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 const struct tls_library *const tls_libraries[] = {
 	&openssl,
+	&golang,
 	NULL,
 };
 
@@ -14,6 +16,56 @@ void tls_problem(struct tls_sites *sites, const char *sentence)
 {
 	if (sites->problem_count < TLS_PROBLEMS_MAX)
 		sites->problem[sites->problem_count++] = sentence;
+}
+
+static const char *const strings[STRINGS_MAX] = {
+	[STRING_KEY_EXPANSION] = "key expansion", [STRING_OPENSSL_0] = "OpenSSL 0.",
+	[STRING_OPENSSL_1] = "OpenSSL 1.",	  [STRING_OPENSSL_3] = "OpenSSL 3.",
+	[STRING_OPENSSL_4] = "OpenSSL 4.",	  [STRING_LIBRESSL] = "LibreSSL ",
+	[STRING_BORINGSSL] = "BoringSSL",
+};
+
+const char *tls_name(const struct tls_sites *sites)
+{
+	return sites->name ? sites->name : sites->library->name;
+}
+
+/* "3.5.8 25 Aug 2026": three numbers, then what dates and suffixes consist of. */
+static size_t version_len(const char *text, size_t len)
+{
+	size_t i, dots = 0;
+
+	for (i = 0; i < len && text[i] && text[i] != ' '; i++) {
+		if (!isalnum((unsigned char)text[i]) && !strchr(".-+", text[i]))
+			return 0;
+		dots += text[i] == '.';
+	}
+	if (dots < 2 || !isdigit((unsigned char)text[0]))
+		return 0;
+	while (i < len && (isalnum((unsigned char)text[i]) || text[i] == ' '))
+		i++;
+	return i < len ? i : 0;
+}
+
+bool tls_version(const struct tls_input *input, enum tls_string string, struct tls_sites *sites)
+{
+	size_t i, skip = strcspn(strings[string], "0123456789"), len;
+	char text[TLS_VERSION_LEN];
+
+	for (i = 0; i < input->labels->place_count; i++) {
+		const struct label_place *place = &input->labels->place[i];
+
+		if (place->label != string ||
+		    image_read(input->image, place->vaddr + skip, text, sizeof(text)))
+			continue;
+		len = version_len(text, sizeof(text));
+		if (!len)
+			continue;
+		memcpy(sites->version, text, len);
+		sites->version[len] = '\0';
+		return true;
+	}
+	return false;
 }
 
 static int resolve_all(const struct tls_input *input, struct tls_sites *items, size_t *ret_count)
@@ -38,16 +90,16 @@ static int resolve_all(const struct tls_input *input, struct tls_sites *items, s
 
 int tls_resolve(const struct image *image, struct tls_sites **ret_sites, size_t *ret_count)
 {
-	const char *names[LABEL_MAX - 1];
+	const char *names[STRINGS_MAX];
 	struct labels labels;
 	struct tls_input input = { image, &labels };
 	struct tls_sites *items;
 	int err;
 	int i;
 
-	for (i = LABEL_NONE + 1; i < LABEL_MAX; i++)
-		names[i - 1] = secret_label_name(i);
-	err = labels_find(image, names, LABEL_MAX - 1, &labels);
+	for (i = 0; i < STRINGS_MAX; i++)
+		names[i] = i < STRING_KEY_EXPANSION ? secret_label_name(i + 1) : strings[i];
+	err = labels_find(image, names, STRINGS_MAX, STRINGS_FOLLOWED, &labels);
 	if (err)
 		return err;
 	items = calloc(TLS_LIBRARIES_MAX, sizeof(*items));
@@ -59,6 +111,23 @@ int tls_resolve(const struct image *image, struct tls_sites **ret_sites, size_t 
 	}
 	*ret_sites = items;
 	return 0;
+}
+
+const char *tls_function_name(size_t index)
+{
+	for (size_t i = 0; tls_libraries[i]; i++) {
+		const struct tls_library *library = tls_libraries[i];
+		const char *const *name = library->secret_functions;
+
+		if (index < library->recipe_count)
+			return library->recipes[index].function;
+		index -= library->recipe_count;
+		for (; name && *name; name++) {
+			if (!index--)
+				return *name;
+		}
+	}
+	return NULL;
 }
 
 const struct tls_library *tls_by_soname(const char *filename)

@@ -94,6 +94,7 @@ struct tls_secret {
 /* What was found of one library in one file. */
 struct tls_sites {
 	const struct tls_library *library;
+	const char *name;	       /* of a fork, if it is one; NULL: the library's */
 	char version[TLS_VERSION_LEN]; /* hostile; "": not known */
 	const char *recognised;	       /* by what, as the end of a sentence */
 	/* Sentences without a full stop: what could not be found and what that costs. */
@@ -116,15 +117,38 @@ struct tls_sites {
 	bool internal; /* the functions behind the exported ones were found: BIO_f_ssl is seen */
 };
 
+/*
+ * Strings that all files are searched for. First the labels of secrets: string n is label n + 1 of
+ * enum secret_label. Then others whose users in the code are of interest, then some of which only
+ * the place is.
+ */
+enum tls_string {
+	STRING_CLIENT_RANDOM = LABEL_CLIENT_RANDOM - 1,
+	STRING_KEY_EXPANSION = LABEL_MAX - 1, /* RFC 5246, section 6.3 */
+	STRINGS_FOLLOWED,
+	STRING_OPENSSL_0 = STRINGS_FOLLOWED,
+	STRING_OPENSSL_1,
+	STRING_OPENSSL_3,
+	STRING_OPENSSL_4,
+	STRING_LIBRESSL,
+	STRING_BORINGSSL,
+	STRINGS_MAX,
+};
+#define STRINGS_LABELS ((1U << (LABEL_MAX - 1)) - 1)
+
 /* A file, and what all libraries want to know of it. */
 struct tls_input {
 	const struct image *image;
-	const struct labels *labels; /* by enum secret_label: name n is label n + 1 */
+	const struct labels *labels; /* by enum tls_string */
 };
 
 struct tls_library {
 	const char *name;	   /* "openssl" */
 	const char *const *soname; /* file name prefixes, NULL-terminated: "libssl.so" */
+	/* What it looks up by name: the user may say where these are. */
+	const struct tls_recipe *recipes;
+	size_t recipe_count;
+	const char *const *secret_functions; /* NULL-terminated; NULL: none */
 	/*
 	 * Fills sites, which is all 0 but for library, from a file. -ENOENT when the file has
 	 * nothing of this library; -ENOMEM.
@@ -132,6 +156,7 @@ struct tls_library {
 	int (*resolve)(const struct tls_input *input, struct tls_sites *sites);
 };
 
+extern const struct tls_library golang;
 extern const struct tls_library openssl;
 
 /* All libraries, NULL-terminated. */
@@ -142,10 +167,20 @@ extern const struct tls_library *const tls_libraries[];
  * and what reading the file says.
  */
 int tls_resolve(const struct image *image, struct tls_sites **ret_sites, size_t *ret_count);
+/* Number index of those names, of all libraries; NULL behind the last one. */
+const char *tls_function_name(size_t index);
 /* Does a file name (no directory) look like one of the libraries? NULL when not. */
 const struct tls_library *tls_by_soname(const char *filename);
 
+/* "openssl", or the fork's name. */
+const char *tls_name(const struct tls_sites *sites);
+
 /* For the libraries. Adds a sentence; the string must stay. */
 void tls_problem(struct tls_sites *sites, const char *sentence);
+/*
+ * The version behind a string such as "OpenSSL 3.": printable characters up to a NUL. False when the
+ * file does not have it followed by a number.
+ */
+bool tls_version(const struct tls_input *input, enum tls_string string, struct tls_sites *sites);
 
 #endif

@@ -12,12 +12,15 @@
  * may have copied an internal function into the exported ones (Node.js is built like that): then
  * nobody calls it, and a symbol of that name proves nothing.
  */
+#include <elf.h>
 #include <errno.h>
 #include <string.h>
 
 #include "elf/callee.h"
 #include "elf/dataflow.h"
 #include "elf/insn.h"
+#include "tls/keyblock.h"
+#include "tls/keylog.h"
 #include "tls/library.h"
 
 enum function {
@@ -249,7 +252,10 @@ static bool passes_local(const struct callees *callees, uint64_t target, int arg
 	return found;
 }
 
-/* A stub of the PLT, whose function may be in another file. */
+/*
+ * A stub of the PLT, whose function may be in another file. AArch64 needs registers for the
+ * address: a function that only jumps through a pointer looks the same, and is none to probe.
+ */
 static bool is_stub(const struct image *image, uint64_t vaddr)
 {
 	const uint8_t *code;
@@ -263,7 +269,8 @@ static bool is_stub(const struct image *image, uint64_t vaddr)
 		if (insn_decode(image_machine(image), code + pos, len - pos, vaddr + pos, &insn))
 			return true;
 		pos += insn.len;
-	} while (insn.kind == INSN_NOP);
+	} while (insn.kind == INSN_NOP || (image_machine(image) == EM_AARCH64 &&
+					   (insn.kind == INSN_LEA || insn.kind == INSN_LOAD)));
 	return insn.kind == INSN_JMP_INDIRECT;
 }
 
@@ -506,6 +513,48 @@ static void records_add(const struct image *image, const struct symbol *symbols,
 		records_set(image, &found, sites);
 }
 
+static const struct keylog_recipe keylog = {
+	.function = "ssl_log_secret",
+	.copier = "SSL_get_client_random",
+	.len_width = 8,
+};
+
+/*
+ * From OpenSSL 1.1.1 on, and in BoringSSL, all secrets pass ssl_log_secret. Before, and where it was
+ * copied into its callers, those of TLS up to 1.2 pass tls1_setup_key_block.
+ */
+static void secrets_add(const struct tls_input *input, struct tls_sites *sites)
+{
+	struct keyblock keyblock;
+	bool have = !keyblock_find(input, &keyblock);
+	bool labels = input->labels->found & 1U << STRING_CLIENT_RANDOM;
+
+	if (labels && keylog_add(input, &keylog, have ? &keyblock.random : NULL, sites))
+		return;
+	if (have)
+		keyblock_add(input, &keyblock, sites);
+	if (!have)
+		tls_problem(sites, "no secrets of TLS 1.2: the code that makes keys of them is not "
+				   "understood");
+	if (!labels)
+		tls_problem(sites,
+			    "no secrets of TLS 1.3, if it has that at all: it has no labels");
+}
+
+static void version_set(const struct tls_input *input, struct tls_sites *sites)
+{
+	int string;
+
+	for (string = STRING_OPENSSL_0; string <= STRING_LIBRESSL; string++) {
+		if (!tls_version(input, string, sites))
+			continue;
+		sites->name = string == STRING_LIBRESSL ? "libressl" : NULL;
+		return;
+	}
+	if (input->labels->found & 1U << STRING_BORINGSSL)
+		sites->name = "boringssl";
+}
+
 static int openssl_resolve(const struct tls_input *input, struct tls_sites *sites)
 {
 	const struct image *image = input->image;
@@ -533,9 +582,12 @@ static int openssl_resolve(const struct tls_input *input, struct tls_sites *site
 		if (internal && meetings[i].recipe.dir == DIR_IN)
 			records_add(image, symbols, sites);
 	}
-	if (!sites->count)
+	version_set(input, sites);
+	secrets_add(input, sites);
+	if (!sites->count && !sites->secret_count)
 		return -ENOENT;
-	sites->recognised = "exported SSL_read and SSL_write";
+	sites->recognised = sites->count ? "by its symbols SSL_read and SSL_write"
+					 : "by the labels of its key log";
 	exported_add(image, symbols, SENDFILE, sites);
 	exported_add(image, symbols, FREE, sites);
 	exported_add(image, symbols, CLEAR, sites);
@@ -550,8 +602,13 @@ static const char *const sonames[] = {
 	NULL,
 };
 
+static const char *const secret_functions[] = { "ssl_log_secret", NULL };
+
 const struct tls_library openssl = {
 	.name = "openssl",
 	.soname = sonames,
+	.recipes = recipes,
+	.recipe_count = RECIPES_MAX,
+	.secret_functions = secret_functions,
 	.resolve = openssl_resolve,
 };

@@ -239,9 +239,28 @@ static void test_refuses(void **state)
 	memset(f.text, 0x90, sizeof(f.text)); /* never returns */
 	memset(f.strings, 0x90, sizeof(f.strings));
 	assert_int_equal(list(&f, false, &callees), -E2BIG);
-	elf_init(&f, EM_AARCH64);
-	assert_int_equal(list(&f, false, &callees), -EOPNOTSUPP);
 	assert_int_equal(callees.count, 42);
+}
+
+static void test_arm64(void **state)
+{
+	struct callees callees;
+	struct elf_file f;
+
+	(void)state;
+	elf_init(&f, EM_AARCH64);
+	CODE(&f, "\xfd\x7b\xbe\xa9"); /* stp x29, x30, [sp, #-32]! */
+	CODE(&f, "\xfd\x03\x00\x91"); /* mov x29, sp */
+	CODE(&f, "\xe3\x63\x00\x91"); /* add x3, sp, #24 */
+	CODE(&f, "\xe2\x03\x02\x2a"); /* mov w2, w2 */
+	CODE(&f, "\x3c\x00\x00\x94"); /* bl .+240 */
+	CODE(&f, "\xfd\x7b\xc2\xa8"); /* ldp x29, x30, [sp], #32 */
+	CODE(&f, "\xc0\x03\x5f\xd6"); /* ret */
+	assert_int_equal(list(&f, true, &callees), 0);
+	assert_int_equal(callees.count, 1);
+	assert_args(&callees.call[0], 256, VALUE_ARG0, VALUE_ARG0 + 1, VALUE_OTHER, VALUE_STACK);
+	assert_false(callees.indirect);
+	assert_false(callees.derefs_arg0);
 }
 
 int main(void)
@@ -256,6 +275,7 @@ int main(void)
 		cmocka_unit_test(test_tail_jump),
 		cmocka_unit_test(test_flags),
 		cmocka_unit_test(test_refuses),
+		cmocka_unit_test(test_arm64),
 	};
 
 	return cmocka_run_group_tests_name("callee", tests, NULL, NULL);

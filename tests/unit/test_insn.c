@@ -140,6 +140,7 @@ static void test_branches(void **state)
 	assert_int_equal(insn.disp, 0x38);
 	DECODE("\xff\xe0", &insn);
 	assert_int_equal(insn.kind, INSN_JMP_INDIRECT);
+	assert_int_equal(insn.src, RAX);
 	assert_false(insn.memory);
 	DECODE("\xc3", &insn);
 	assert_int_equal(insn.kind, INSN_RET);
@@ -183,13 +184,66 @@ static void test_moves(void **state)
 	assert_int_equal(insn.src, INSN_REG_NONE);
 	DECODE("\x48\x8d\x3d\x10\x00\x00\x00", &insn); /* lea 0x10(%rip),%rdi */
 	assert_int_equal(insn.kind, INSN_LEA);
+	assert_int_equal(insn.dst, RDI);
+	assert_int_equal(insn.src, INSN_REG_NONE);
+	assert_int_equal(insn.base, INSN_REG_PC);
 	assert_int_equal(insn.target, VADDR + 7 + 0x10);
+	DECODE("\x48\x0f\x44\xc8", &insn); /* cmove %rax,%rcx */
+	assert_int_equal(insn.kind, INSN_OTHER);
 	DECODE("\x41\x54", &insn);
 	assert_int_equal(insn.kind, INSN_PUSH);
 	assert_int_equal(insn.src, 12);
 	DECODE("\x41\x5c", &insn);
 	assert_int_equal(insn.kind, INSN_POP);
 	assert_int_equal(insn.dst, 12);
+}
+
+static void test_constants(void **state)
+{
+	struct insn insn;
+
+	(void)state;
+	DECODE("\xb8\xff\xff\xff\xff", &insn); /* mov $-1,%eax */
+	assert_int_equal(insn.kind, INSN_CONST);
+	assert_int_equal(insn.dst, RAX);
+	assert_int_equal(insn.value, UINT32_MAX);
+	assert_int_equal(insn.writes, BIT(RAX));
+	DECODE("\x49\xb8\x08\x07\x06\x05\x04\x03\x02\x01", &insn); /* movabs to %r8 */
+	assert_int_equal(insn.kind, INSN_CONST);
+	assert_int_equal(insn.dst, 8);
+	assert_int_equal(insn.value, 0x102030405060708);
+	DECODE("\x48\xc7\xc1\xfe\xff\xff\xff", &insn); /* mov $-2,%rcx */
+	assert_int_equal(insn.kind, INSN_CONST);
+	assert_int_equal(insn.dst, RCX);
+	assert_int_equal(insn.value, UINT64_MAX - 1);
+	DECODE("\xc7\xc1\xfe\xff\xff\xff", &insn); /* mov $-2,%ecx */
+	assert_int_equal(insn.kind, INSN_CONST);
+	assert_int_equal(insn.value, UINT32_MAX - 1);
+	DECODE("\x66\xb8\x01\x00", &insn); /* mov $1,%ax */
+	assert_int_equal(insn.kind, INSN_OTHER);
+	DECODE("\x66\xc7\xc1\x01\x00", &insn); /* mov $1,%cx */
+	assert_int_equal(insn.kind, INSN_OTHER);
+	DECODE("\xc7\x01\x01\x00\x00\x00", &insn); /* movl $1,(%rcx) */
+	assert_int_equal(insn.kind, INSN_STORE_CONST);
+	assert_int_equal(insn.width, 4);
+	assert_int_equal(insn.value, 1);
+	DECODE("\x48\x83\xf8\x20", &insn); /* cmp $32,%rax */
+	assert_int_equal(insn.kind, INSN_COMPARE);
+	assert_int_equal(insn.src, RAX);
+	assert_int_equal(insn.value, 32);
+	assert_int_equal(insn.writes, 0);
+	DECODE("\x6a\x20", &insn); /* push $32 */
+	assert_int_equal(insn.kind, INSN_PUSH);
+	assert_int_equal(insn.value, 32);
+	DECODE("\x48\xff\xc0", &insn); /* inc %rax */
+	assert_int_equal(insn.kind, INSN_LEA);
+	assert_int_equal(insn.disp, 1);
+	DECODE("\x41\x0f\xb6\x54\x04\x30", &insn); /* movzbl 0x30(%r12,%rax,1),%edx */
+	assert_int_equal(insn.kind, INSN_LOAD);
+	assert_int_equal(insn.width, 1);
+	assert_int_equal(insn.scale, 1);
+	DECODE("\xc7\xf8\x01\x00\x00\x00", &insn); /* xbegin */
+	assert_int_equal(insn.kind, INSN_OTHER);
 }
 
 static void test_accesses(void **state)
@@ -344,17 +398,18 @@ static void test_invalid(void **state)
 	       "\x66\x66\x66\x66\x66\x66\x66\x90"); /* 16 bytes */
 	assert_int_equal(decode("", 0, &insn), -ENODATA);
 	assert_int_equal(insn.len, 42);
-	assert_int_equal(insn_decode(EM_AARCH64, (const uint8_t *)"\x1f\x20\x03\xd5", 4, 0, &insn),
+	assert_int_equal(insn_decode(EM_RISCV, (const uint8_t *)"\x13\x00\x00\x00", 4, 0, &insn),
 			 -EOPNOTSUPP);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_lengths),	 cmocka_unit_test(test_branches),
-		cmocka_unit_test(test_moves),	 cmocka_unit_test(test_writes),
-		cmocka_unit_test(test_accesses), cmocka_unit_test(test_sums),
-		cmocka_unit_test(test_nops),	 cmocka_unit_test(test_invalid),
+		cmocka_unit_test(test_lengths),	  cmocka_unit_test(test_branches),
+		cmocka_unit_test(test_moves),	  cmocka_unit_test(test_writes),
+		cmocka_unit_test(test_accesses),  cmocka_unit_test(test_sums),
+		cmocka_unit_test(test_nops),	  cmocka_unit_test(test_invalid),
+		cmocka_unit_test(test_constants),
 	};
 
 	return cmocka_run_group_tests_name("insn", tests, NULL, NULL);
