@@ -179,7 +179,8 @@ static size_t make_secrets(const struct tls_sites *found, size_t file, struct ta
 		site->program = TAP_SECRET;
 		site->offset = secret->offset;
 		site->cookie = (uint64_t)file << COOKIE_FILE_SHIFT;
-		if (!has_free(found))
+		/* What stands for the handshake alone has no end either. */
+		if (!has_free(found) || !secret->handle.width)
 			site->cookie |= COOKIE_NO_FREE;
 		site->secret.fixed = secret->fixed;
 		if (value_at(&secret->handle, &site->secret.handle) &&

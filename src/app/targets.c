@@ -81,14 +81,35 @@ static void describe(const struct target *t, const struct tls_sites *s)
 			    s->missing[i]->costs);
 }
 
+/* Where a connection ends or uses its socket is no use by itself. */
+static bool moves_plaintext(const struct tls_sites *found)
+{
+	for (size_t i = 0; i < found->count; i++) {
+		enum tls_role role = found->site[i].recipe->role;
+
+		if (role == ROLE_TRANSFER || role == ROLE_SENDFILE)
+			return true;
+	}
+	return false;
+}
+
 static bool is_wanted(const struct targets *targets, const struct target *t)
 {
 	for (size_t i = 0; i < t->found_count; i++) {
-		if ((targets->plaintext && t->found[i].count) ||
+		if ((targets->plaintext && moves_plaintext(&t->found[i])) ||
 		    (targets->secrets && t->found[i].secret_count))
 			return true;
 	}
 	return false;
+}
+
+/* A library that was recognised, and why there is nothing to do with it. */
+static void describe_unwanted(const struct target *t, const char *path)
+{
+	for (size_t i = 0; i < t->found_count; i++) {
+		for (size_t k = 0; k < t->found[i].problem_count; k++)
+			log_verbose("%s: %s", path, t->found[i].problem[k]);
+	}
 }
 
 /* The name behind links, as the kernel has it; the one given when there is no other. */
@@ -128,8 +149,10 @@ static int add_fd(struct targets *targets, int fd, pid_t pid, const char *path)
 		t.found = resolved.found;
 		t.found_count = resolved.count;
 	}
-	if (!r && !is_wanted(targets, &t))
+	if (!r && !is_wanted(targets, &t)) {
+		describe_unwanted(&t, path);
 		r = -ENOENT;
+	}
 	if (r) {
 		r = r == -ENOENT ? -ESRCH : r;
 		goto fail;

@@ -36,6 +36,8 @@ struct evidence {
 	bool inner_differs;
 	bool avoids_inner; /* there are ways on which it is not called */
 	uint64_t leaves;   /* a function that is jumped to */
+	int64_t member;	   /* as in the recipe */
+	bool has_member;   /* it is read */
 };
 
 static void paths_add(struct paths *paths, struct value_of path)
@@ -127,6 +129,8 @@ static void read_note(const struct trace *trace, const struct insn *insn, struct
 {
 	struct value_of address = trace_address(trace, insn);
 
+	if (is_inside(address) && !address.loads && address.num == evidence->member && insn->memory)
+		evidence->has_member = true;
 	if (insn->kind == INSN_COMPARE && insn->value == RANDOM_SIZE)
 		evidence->bound = true;
 	if (insn->kind == INSN_LEA && insn->src != INSN_REG_NONE) {
@@ -241,6 +245,17 @@ static void read_accessor(const struct image *image, const char *name, bool poin
 	(void)trace_walk(image, &start, on_access, access);
 }
 
+bool keylog_pointer(const struct image *image, const char *name, struct value_of *ret_path)
+{
+	struct access access = { 0 };
+
+	read_accessor(image, name, true, &access);
+	if (access.paths.count != 1)
+		return false;
+	*ret_path = access.paths.path[0];
+	return true;
+}
+
 /*
  * Where the client random is. What the function itself shows and what others do has to be the same;
  * either may be missing. NULL, or why it is not certain.
@@ -314,7 +329,7 @@ static const char *make_site(const struct tls_input *input, const struct keylog_
 	uint16_t machine = image_machine(input->image);
 	struct trace_start start = { .vaddr = vaddr, .entry = true };
 	struct access access = { 0 };
-	struct evidence evidence = { 0 };
+	struct evidence evidence = { .member = recipe->member };
 	struct value_of path;
 	const char *doubt;
 	bool accessor;
@@ -322,6 +337,9 @@ static const char *make_site(const struct tls_input *input, const struct keylog_
 	trace_bounds(input->image, vaddr, &start.low, &start.high);
 	if (trace_walk(input->image, &start, on_insn, &evidence))
 		return "no secrets: the code of this machine is not understood";
+	if (recipe->member && !evidence.has_member)
+		return "no secrets: the function that gets them does not read the key log's "
+		       "callback";
 	if (inner_usable(&evidence) &&
 	    !image_offset(input->image, evidence.inner.target, &secret->offset)) {
 		inner_site(machine, &evidence.inner, secret);

@@ -132,6 +132,7 @@ enum tls_string {
 	STRING_OPENSSL_4,
 	STRING_LIBRESSL,
 	STRING_BORINGSSL,
+	STRING_GNUTLS,
 	STRINGS_MAX,
 };
 #define STRINGS_LABELS ((1U << (LABEL_MAX - 1)) - 1)
@@ -140,6 +141,7 @@ enum tls_string {
 struct tls_input {
 	const struct image *image;
 	const struct labels *labels; /* by enum tls_string */
+	bool taken;		     /* a library that was found before uses them */
 };
 
 struct tls_library {
@@ -157,6 +159,7 @@ struct tls_library {
 };
 
 extern const struct tls_library golang;
+extern const struct tls_library gnutls;
 extern const struct tls_library openssl;
 
 /* All libraries, NULL-terminated. */
