@@ -21,7 +21,7 @@
 #define SYMTAB_MAX   (UINT64_C(256) << 20)
 #define STRTAB_MAX   (UINT64_C(512) << 20)
 #define RELA_MAX     (UINT64_C(64) << 20)
-#define UNWIND_MAX   (UINT64_C(32) << 20)
+#define RELAS_PART   512
 #define SHSTRTAB_MAX (UINT64_C(4) << 20)
 #define NOTES_MAX    4096
 
@@ -52,6 +52,7 @@ struct image {
 	int fd; /* -1: in memory */
 	uint64_t len;
 	uint16_t machine;
+	bool fixed;
 	size_t segment_count;
 	struct segment segment[SEGMENTS_MAX];
 	const uint8_t *memory; /* the whole file; NULL when it is read from fd */
@@ -128,6 +129,7 @@ static int image_new(int fd, const void *data, uint64_t len, const Elf64_Ehdr *e
 	image->fd = fd;
 	image->len = len;
 	image->machine = ehdr->e_machine;
+	image->fixed = ehdr->e_type == ET_EXEC;
 	image->memory = data;
 	elf_version(EV_CURRENT);
 	/* libelf's type lacks the const; it only reads. */
@@ -231,6 +233,11 @@ void image_free(struct image *image)
 uint16_t image_machine(const struct image *image)
 {
 	return image->machine;
+}
+
+bool image_fixed(const struct image *image)
+{
+	return image->fixed;
 }
 
 uint64_t image_len(const struct image *image)
@@ -387,6 +394,17 @@ const uint8_t *image_code_part(const struct image *image, uint64_t vaddr, size_t
 const uint8_t *image_code(const struct image *image, uint64_t vaddr, size_t *ret_len)
 {
 	return image_code_part(image, vaddr, IMAGE_CODE_MAX, ret_len);
+}
+
+size_t image_code_copy(const struct image *image, uint64_t vaddr, void *buf, size_t max)
+{
+	uint64_t offset, len;
+
+	if (!image_find(image, vaddr, &offset, &len))
+		return 0;
+	if (len > max)
+		len = max;
+	return file_read(image, offset, buf, len) ? 0 : len;
 }
 
 const char *rung_name(enum rung rung)
@@ -704,29 +722,54 @@ int image_build_id(const struct image *image, uint8_t ret_id[IMAGE_BUILD_ID_MAX]
 	return -ENOENT;
 }
 
-/* Goes through the relocations of all sections. */
+/* Goes through the relocations of all sections, RELA_MAX bytes of them at most. */
 struct relas {
 	Elf_Scn *scn;
-	struct bytes bytes;
+	uint64_t offset; /* of those of this section that are not in rela[] yet */
+	uint64_t left;
+	uint64_t total;
+	Elf64_Rela rela[RELAS_PART];
+	size_t count;
 	size_t pos;
 };
 
-static bool relas_next(const struct image *image, struct relas *relas, Elf64_Rela *ret_rela)
+static bool relas_section(const struct image *image, struct relas *relas)
 {
 	GElf_Shdr shdr;
 
-	while (relas->bytes.len - relas->pos < sizeof(*ret_rela)) {
-		relas->pos = relas->bytes.len = 0;
-		relas->scn = elf_nextscn(image->elf, relas->scn);
-		if (!relas->scn)
-			return false;
+	while ((relas->scn = elf_nextscn(image->elf, relas->scn))) {
 		if (!gelf_getshdr(relas->scn, &shdr) || shdr.sh_type != SHT_RELA ||
-		    shdr.sh_entsize != sizeof(*ret_rela) ||
-		    !section_read(image, relas->scn, &shdr, RELA_MAX, &relas->bytes))
-			relas->bytes.len = 0;
+		    shdr.sh_entsize != sizeof(Elf64_Rela) || shdr.sh_offset > image->len ||
+		    shdr.sh_size > image->len - shdr.sh_offset ||
+		    shdr.sh_size > RELA_MAX - relas->total)
+			continue;
+		relas->offset = shdr.sh_offset;
+		relas->left = shdr.sh_size;
+		relas->total += shdr.sh_size;
+		return true;
 	}
-	memcpy(ret_rela, relas->bytes.data + relas->pos, sizeof(*ret_rela));
-	relas->pos += sizeof(*ret_rela);
+	return false;
+}
+
+static bool relas_next(const struct image *image, struct relas *relas, Elf64_Rela *ret_rela)
+{
+	while (relas->pos == relas->count) {
+		uint64_t count = relas->left / sizeof(*ret_rela);
+
+		if (!count) {
+			if (!relas_section(image, relas))
+				return false;
+			continue;
+		}
+		if (count > RELAS_PART)
+			count = RELAS_PART;
+		relas->pos = relas->count = 0;
+		relas->left -= count * sizeof(*ret_rela);
+		if (!file_read(image, relas->offset, relas->rela, count * sizeof(*ret_rela)))
+			relas->count = count;
+		relas->offset += count * sizeof(*ret_rela);
+	}
+	*ret_rela = relas->rela[relas->pos++];
 	return true;
 }
 
@@ -802,57 +845,67 @@ struct unwind_entry {
 	int32_t frame;
 };
 
-static const char *unwind_find(const struct image *image, uint64_t *ret_vaddr, uint32_t *ret_count)
+/* The table: where it is in the file, and the address that all in it counts from. */
+struct unwind {
+	uint64_t offset;
+	uint64_t vaddr;
+	uint32_t count;
+};
+
+static bool unwind_find(const struct image *image, struct unwind *ret_unwind)
 {
 	struct unwind_header header;
 	GElf_Phdr phdr;
-	Elf_Data *data;
 	size_t count, i;
 
 	if (elf_getphdrnum(image->elf, &count))
-		return NULL;
+		return false;
 	for (i = 0; i < count; i++) {
 		if (gelf_getphdr(image->elf, (int)i, &phdr) && phdr.p_type == PT_GNU_EH_FRAME)
 			break;
 	}
-	if (i == count || phdr.p_filesz < sizeof(header) || phdr.p_filesz > UNWIND_MAX ||
-	    phdr.p_offset > image->len || phdr.p_filesz > image->len - phdr.p_offset)
-		return NULL;
-	data = elf_getdata_rawchunk(image->elf, (int64_t)phdr.p_offset, phdr.p_filesz, ELF_T_BYTE);
-	if (!data || !data->d_buf || data->d_size != phdr.p_filesz)
-		return NULL;
-	memcpy(&header, data->d_buf, sizeof(header));
-	if (memcmp(header.encodings, UNWIND_ENCODINGS, sizeof(header.encodings)) ||
+	if (i == count || phdr.p_filesz < sizeof(header) || phdr.p_offset > image->len ||
+	    phdr.p_filesz > image->len - phdr.p_offset ||
+	    file_read(image, phdr.p_offset, &header, sizeof(header)) ||
+	    memcmp(header.encodings, UNWIND_ENCODINGS, sizeof(header.encodings)) ||
 	    header.count > (phdr.p_filesz - sizeof(header)) / sizeof(struct unwind_entry))
-		return NULL;
-	*ret_vaddr = phdr.p_vaddr;
-	*ret_count = header.count;
-	return (const char *)data->d_buf + sizeof(header);
+		return false;
+	ret_unwind->offset = phdr.p_offset + sizeof(header);
+	ret_unwind->vaddr = phdr.p_vaddr;
+	ret_unwind->count = header.count;
+	return true;
+}
+
+static bool unwind_entry(const struct image *image, const struct unwind *unwind, uint32_t index,
+			 struct unwind_entry *ret_entry)
+{
+	return !file_read(image, unwind->offset + (uint64_t)index * sizeof(*ret_entry), ret_entry,
+			  sizeof(*ret_entry));
 }
 
 /*
  * The entry with the last function that begins at or before vaddr. The last one of all has no
- * known end.
+ * known end. Only what is looked at is read: tables have megabytes and are asked often.
  */
-static bool unwind_search(const char *table, uint32_t count, int64_t vaddr,
+static bool unwind_search(const struct image *image, const struct unwind *unwind, int64_t vaddr,
 			  struct unwind_entry *ret_entry, int64_t *ret_end)
 {
 	struct unwind_entry entry;
 	uint32_t low = 0, high;
 
-	for (high = count; low < high;) {
+	for (high = unwind->count; low < high;) {
 		uint32_t middle = low + (high - low) / 2;
 
-		memcpy(&entry, table + (size_t)middle * sizeof(entry), sizeof(entry));
+		if (!unwind_entry(image, unwind, middle, &entry))
+			return false;
 		if (entry.start <= vaddr)
 			low = middle + 1;
 		else
 			high = middle;
 	}
-	if (!low || low == count)
+	if (!low || low == unwind->count || !unwind_entry(image, unwind, low - 1, ret_entry) ||
+	    !unwind_entry(image, unwind, low, &entry))
 		return false;
-	memcpy(ret_entry, table + (size_t)(low - 1) * sizeof(entry), sizeof(entry));
-	memcpy(&entry, table + (size_t)low * sizeof(entry), sizeof(entry));
 	*ret_end = entry.start;
 	return ret_entry->start < *ret_end;
 }
@@ -882,13 +935,14 @@ int image_function_at(const struct image *image, uint64_t vaddr, uint64_t *ret_s
 		      uint64_t *ret_len)
 {
 	struct unwind_entry entry;
+	struct unwind unwind;
 	uint64_t base, start;
-	uint32_t count;
-	const char *table;
 	int64_t end;
 
-	table = unwind_find(image, &base, &count);
-	if (!table || !unwind_search(table, count, (int64_t)(vaddr - base), &entry, &end))
+	if (!unwind_find(image, &unwind))
+		return -ENOENT;
+	base = unwind.vaddr;
+	if (!unwind_search(image, &unwind, (int64_t)(vaddr - base), &entry, &end))
 		return -ENOENT;
 	start = base + (uint64_t)(int64_t)entry.start;
 	if (frame_ends(image, base + (uint64_t)(int64_t)entry.frame, start, vaddr))
@@ -913,20 +967,21 @@ int image_function_len(const struct image *image, uint64_t vaddr, uint64_t *ret_
 int image_function_starts(const struct image *image, uint64_t vaddr)
 {
 	struct unwind_entry entry;
-	uint32_t count, low = 0, high;
-	const char *table;
-	uint64_t base;
+	struct unwind unwind;
+	uint32_t low = 0, high;
+	int64_t distance;
 
-	table = unwind_find(image, &base, &count);
-	if (!table)
+	if (!unwind_find(image, &unwind))
 		return -ENOENT;
-	for (high = count; low < high;) {
+	distance = (int64_t)(vaddr - unwind.vaddr);
+	for (high = unwind.count; low < high;) {
 		uint32_t middle = low + (high - low) / 2;
 
-		memcpy(&entry, table + (size_t)middle * sizeof(entry), sizeof(entry));
-		if (entry.start == (int64_t)(vaddr - base))
+		if (!unwind_entry(image, &unwind, middle, &entry))
+			return -ENOENT;
+		if (entry.start == distance)
 			return 1;
-		if (entry.start < (int64_t)(vaddr - base))
+		if (entry.start < distance)
 			low = middle + 1;
 		else
 			high = middle;
