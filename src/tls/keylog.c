@@ -137,8 +137,7 @@ static void read_note(const struct trace *trace, const struct insn *insn, struct
 	if (insn->kind == INSN_COMPARE && insn->value == RANDOM_SIZE)
 		evidence->bound = true;
 	if (insn->kind == INSN_LEA && insn->src != INSN_REG_NONE) {
-		address = trace_reg(trace, insn->src);
-		address.num += insn->disp;
+		address = value_plus(trace_reg(trace, insn->src), insn->disp);
 		if (is_inside(address))
 			paths_add(&evidence->reached, address);
 	} else if (insn->kind == INSN_LOAD && insn->width == 1 && is_inside(address)) {
@@ -220,8 +219,7 @@ static int on_access(void *arg, const struct trace *trace, uint64_t vaddr, const
 		value = trace_reg(trace, insn->src);
 	} else if (insn->kind == INSN_LEA && insn->src != INSN_REG_NONE) {
 		/* Short copies are done in place. */
-		value = trace_reg(trace, insn->src);
-		value.num += insn->disp;
+		value = value_plus(trace_reg(trace, insn->src), insn->disp);
 	} else if ((insn->kind != INSN_CALL && !trace_leaves(trace, insn)) ||
 		   !is_arg(trace_arg(trace, 0), 1)) {
 		return 0;
