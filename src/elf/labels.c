@@ -60,8 +60,7 @@ struct search {
 	bool fixed;   /* the file runs at its own addresses: they may be constants in the code */
 	uint64_t low; /* first and last address of a place */
 	uint64_t span;
-	size_t tries;  /* what looked like references */
-	uint64_t last; /* the reference before; windows overlap */
+	size_t tries; /* what looked like references */
 	uint64_t page[32];
 	uint64_t page_at[32]; /* address of the instruction that set it */
 };
@@ -85,8 +84,6 @@ static int add_ref(struct search *search, uint64_t vaddr, const struct label_pla
 	struct labels *labels = search->labels;
 	struct label_ref *ref;
 
-	if (vaddr <= search->last)
-		return 0;
 	ref = array_add((void **)&labels->ref, &labels->ref_count, LABEL_REFS_MAX, sizeof(*ref));
 	if (!ref)
 		return array_error(labels->ref_count, LABEL_REFS_MAX);
@@ -98,7 +95,6 @@ static int add_ref(struct search *search, uint64_t vaddr, const struct label_pla
 		.label = place->label,
 		.ends = place->ends,
 	};
-	search->last = vaddr;
 	return 0;
 }
 
@@ -272,7 +268,7 @@ static int refs_find(const struct image *image, struct labels *labels, size_t re
 	search.span = high - search.low;
 	if (image_machine(image) == EM_X86_64)
 		return image_walk(image, true, X86_BEFORE + X86_CONST - 1, x86_window, &search);
-	return image_walk(image, true, 0, arm64_window, &search);
+	return image_walk(image, true, 3, arm64_window, &search);
 }
 
 struct follow {
