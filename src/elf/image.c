@@ -17,6 +17,7 @@
 /* Ceilings. Real files stay far below; a file above them was made to waste memory. */
 #define PHDRS_MAX    1024
 #define RELA_MAX     (UINT64_C(64) << 20)
+#define RELAS_PART   512
 #define SHSTRTAB_MAX (UINT64_C(4) << 20)
 #define NOTES_MAX    4096
 
@@ -87,6 +88,7 @@ static int image_new(int fd, const void *data, uint64_t len, const Elf64_Ehdr *e
 	image->fd = fd;
 	image->len = len;
 	image->machine = ehdr->e_machine;
+	image->fixed = ehdr->e_type == ET_EXEC;
 	image->memory = data;
 	elf_version(EV_CURRENT);
 	/* libelf's type lacks the const; it only reads. */
@@ -190,6 +192,11 @@ void image_free(struct image *image)
 uint16_t image_machine(const struct image *image)
 {
 	return image->machine;
+}
+
+bool image_fixed(const struct image *image)
+{
+	return image->fixed;
 }
 
 uint64_t image_len(const struct image *image)
@@ -348,6 +355,17 @@ const uint8_t *image_code(const struct image *image, uint64_t vaddr, size_t *ret
 	return image_code_part(image, vaddr, IMAGE_CODE_MAX, ret_len);
 }
 
+size_t image_code_copy(const struct image *image, uint64_t vaddr, void *buf, size_t max)
+{
+	uint64_t offset, len;
+
+	if (!image_find(image, vaddr, &offset, &len))
+		return 0;
+	if (len > max)
+		len = max;
+	return file_read(image, offset, buf, len) ? 0 : len;
+}
+
 const char *rung_name(enum rung rung)
 {
 	switch (rung) {
@@ -480,29 +498,54 @@ int image_build_id(const struct image *image, uint8_t ret_id[IMAGE_BUILD_ID_MAX]
 	return -ENOENT;
 }
 
-/* Goes through the relocations of all sections. */
+/* Goes through the relocations of all sections, RELA_MAX bytes of them at most. */
 struct relas {
 	Elf_Scn *scn;
-	struct bytes bytes;
+	uint64_t offset; /* of those of this section that are not in rela[] yet */
+	uint64_t left;
+	uint64_t total;
+	Elf64_Rela rela[RELAS_PART];
+	size_t count;
 	size_t pos;
 };
 
-static bool relas_next(const struct image *image, struct relas *relas, Elf64_Rela *ret_rela)
+static bool relas_section(const struct image *image, struct relas *relas)
 {
 	GElf_Shdr shdr;
 
-	while (relas->bytes.len - relas->pos < sizeof(*ret_rela)) {
-		relas->pos = relas->bytes.len = 0;
-		relas->scn = elf_nextscn(image->elf, relas->scn);
-		if (!relas->scn)
-			return false;
+	while ((relas->scn = elf_nextscn(image->elf, relas->scn))) {
 		if (!gelf_getshdr(relas->scn, &shdr) || shdr.sh_type != SHT_RELA ||
-		    shdr.sh_entsize != sizeof(*ret_rela) ||
-		    !section_read(image, relas->scn, &shdr, RELA_MAX, &relas->bytes))
-			relas->bytes.len = 0;
+		    shdr.sh_entsize != sizeof(Elf64_Rela) || shdr.sh_offset > image->len ||
+		    shdr.sh_size > image->len - shdr.sh_offset ||
+		    shdr.sh_size > RELA_MAX - relas->total)
+			continue;
+		relas->offset = shdr.sh_offset;
+		relas->left = shdr.sh_size;
+		relas->total += shdr.sh_size;
+		return true;
 	}
-	memcpy(ret_rela, relas->bytes.data + relas->pos, sizeof(*ret_rela));
-	relas->pos += sizeof(*ret_rela);
+	return false;
+}
+
+static bool relas_next(const struct image *image, struct relas *relas, Elf64_Rela *ret_rela)
+{
+	while (relas->pos == relas->count) {
+		uint64_t count = relas->left / sizeof(*ret_rela);
+
+		if (!count) {
+			if (!relas_section(image, relas))
+				return false;
+			continue;
+		}
+		if (count > RELAS_PART)
+			count = RELAS_PART;
+		relas->pos = relas->count = 0;
+		relas->left -= count * sizeof(*ret_rela);
+		if (!file_read(image, relas->offset, relas->rela, count * sizeof(*ret_rela)))
+			relas->count = count;
+		relas->offset += count * sizeof(*ret_rela);
+	}
+	*ret_rela = relas->rela[relas->pos++];
 	return true;
 }
 

@@ -34,6 +34,8 @@ void image_free(struct image *image);
 
 /* EM_X86_64 or EM_AARCH64. */
 uint16_t image_machine(const struct image *image);
+/* Is it loaded where it says, and nowhere else? Such code may hold addresses as constants. */
+bool image_fixed(const struct image *image);
 /* Bytes in the file. */
 uint64_t image_len(const struct image *image);
 
@@ -55,6 +57,9 @@ const uint8_t *image_code(const struct image *image, uint64_t vaddr, size_t *ret
 /* As image_code, but at most max bytes: cheaper where only the first few count. */
 const uint8_t *image_code_part(const struct image *image, uint64_t vaddr, size_t max,
 			       size_t *ret_len);
+
+/* Copies code at vaddr; returns how many bytes were there, at most max. */
+size_t image_code_copy(const struct image *image, uint64_t vaddr, void *buf, size_t max);
 
 /*
  * Copies len bytes at vaddr of any loaded segment, as they are in the file. -EADDRNOTAVAIL when

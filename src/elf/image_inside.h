@@ -40,6 +40,7 @@ struct image {
 	int fd; /* -1: in memory */
 	uint64_t len;
 	uint16_t machine;
+	bool fixed;
 	size_t segment_count;
 	struct segment segment[SEGMENTS_MAX];
 	const uint8_t *memory; /* the whole file; NULL when it is read from fd */

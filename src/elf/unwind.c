@@ -7,8 +7,6 @@
 
 #include "elf/image_inside.h"
 
-#define UNWIND_MAX (UINT64_C(32) << 20)
-
 /* .eh_frame_hdr with the encodings that all linkers use. LSB Core, section 10.6.2. */
 #define UNWIND_ENCODINGS "\x01\x1b\x03\x3b"
 
@@ -24,57 +22,67 @@ struct unwind_entry {
 	int32_t frame;
 };
 
-static const char *unwind_find(const struct image *image, uint64_t *ret_vaddr, uint32_t *ret_count)
+/* The table: where it is in the file, and the address that all in it counts from. */
+struct unwind {
+	uint64_t offset;
+	uint64_t vaddr;
+	uint32_t count;
+};
+
+static bool unwind_find(const struct image *image, struct unwind *ret_unwind)
 {
 	struct unwind_header header;
 	GElf_Phdr phdr;
-	Elf_Data *data;
 	size_t count, i;
 
 	if (elf_getphdrnum(image->elf, &count))
-		return NULL;
+		return false;
 	for (i = 0; i < count; i++) {
 		if (gelf_getphdr(image->elf, (int)i, &phdr) && phdr.p_type == PT_GNU_EH_FRAME)
 			break;
 	}
-	if (i == count || phdr.p_filesz < sizeof(header) || phdr.p_filesz > UNWIND_MAX ||
-	    phdr.p_offset > image->len || phdr.p_filesz > image->len - phdr.p_offset)
-		return NULL;
-	data = elf_getdata_rawchunk(image->elf, (int64_t)phdr.p_offset, phdr.p_filesz, ELF_T_BYTE);
-	if (!data || !data->d_buf || data->d_size != phdr.p_filesz)
-		return NULL;
-	memcpy(&header, data->d_buf, sizeof(header));
-	if (memcmp(header.encodings, UNWIND_ENCODINGS, sizeof(header.encodings)) ||
+	if (i == count || phdr.p_filesz < sizeof(header) || phdr.p_offset > image->len ||
+	    phdr.p_filesz > image->len - phdr.p_offset ||
+	    image_read_at(image, phdr.p_offset, &header, sizeof(header)) ||
+	    memcmp(header.encodings, UNWIND_ENCODINGS, sizeof(header.encodings)) ||
 	    header.count > (phdr.p_filesz - sizeof(header)) / sizeof(struct unwind_entry))
-		return NULL;
-	*ret_vaddr = phdr.p_vaddr;
-	*ret_count = header.count;
-	return (const char *)data->d_buf + sizeof(header);
+		return false;
+	ret_unwind->offset = phdr.p_offset + sizeof(header);
+	ret_unwind->vaddr = phdr.p_vaddr;
+	ret_unwind->count = header.count;
+	return true;
+}
+
+static bool unwind_entry(const struct image *image, const struct unwind *unwind, uint32_t index,
+			 struct unwind_entry *ret_entry)
+{
+	return !image_read_at(image, unwind->offset + (uint64_t)index * sizeof(*ret_entry), ret_entry,
+			  sizeof(*ret_entry));
 }
 
 /*
  * The entry with the last function that begins at or before vaddr. The last one of all has no
- * known end.
+ * known end. Only what is looked at is read: tables have megabytes and are asked often.
  */
-static bool unwind_search(const char *table, uint32_t count, int64_t vaddr,
+static bool unwind_search(const struct image *image, const struct unwind *unwind, int64_t vaddr,
 			  struct unwind_entry *ret_entry, int64_t *ret_end)
 {
 	struct unwind_entry entry;
 	uint32_t low = 0, high;
 
-	for (high = count; low < high;) {
+	for (high = unwind->count; low < high;) {
 		uint32_t middle = low + (high - low) / 2;
 
-		memcpy(&entry, table + (size_t)middle * sizeof(entry), sizeof(entry));
+		if (!unwind_entry(image, unwind, middle, &entry))
+			return false;
 		if (entry.start <= vaddr)
 			low = middle + 1;
 		else
 			high = middle;
 	}
-	if (!low || low == count)
+	if (!low || low == unwind->count || !unwind_entry(image, unwind, low - 1, ret_entry) ||
+	    !unwind_entry(image, unwind, low, &entry))
 		return false;
-	memcpy(ret_entry, table + (size_t)(low - 1) * sizeof(entry), sizeof(entry));
-	memcpy(&entry, table + (size_t)low * sizeof(entry), sizeof(entry));
 	*ret_end = entry.start;
 	return ret_entry->start < *ret_end;
 }
@@ -104,13 +112,14 @@ int image_function_at(const struct image *image, uint64_t vaddr, uint64_t *ret_s
 		      uint64_t *ret_len)
 {
 	struct unwind_entry entry;
+	struct unwind unwind;
 	uint64_t base, start;
-	uint32_t count;
-	const char *table;
 	int64_t end;
 
-	table = unwind_find(image, &base, &count);
-	if (!table || !unwind_search(table, count, (int64_t)(vaddr - base), &entry, &end))
+	if (!unwind_find(image, &unwind))
+		return -ENOENT;
+	base = unwind.vaddr;
+	if (!unwind_search(image, &unwind, (int64_t)(vaddr - base), &entry, &end))
 		return -ENOENT;
 	start = base + (uint64_t)(int64_t)entry.start;
 	if (frame_ends(image, base + (uint64_t)(int64_t)entry.frame, start, vaddr))
@@ -135,20 +144,21 @@ int image_function_len(const struct image *image, uint64_t vaddr, uint64_t *ret_
 int image_function_starts(const struct image *image, uint64_t vaddr)
 {
 	struct unwind_entry entry;
-	uint32_t count, low = 0, high;
-	const char *table;
-	uint64_t base;
+	struct unwind unwind;
+	uint32_t low = 0, high;
+	int64_t distance;
 
-	table = unwind_find(image, &base, &count);
-	if (!table)
+	if (!unwind_find(image, &unwind))
 		return -ENOENT;
-	for (high = count; low < high;) {
+	distance = (int64_t)(vaddr - unwind.vaddr);
+	for (high = unwind.count; low < high;) {
 		uint32_t middle = low + (high - low) / 2;
 
-		memcpy(&entry, table + (size_t)middle * sizeof(entry), sizeof(entry));
-		if (entry.start == (int64_t)(vaddr - base))
+		if (!unwind_entry(image, &unwind, middle, &entry))
+			return -ENOENT;
+		if (entry.start == distance)
 			return 1;
-		if (entry.start < (int64_t)(vaddr - base))
+		if (entry.start < distance)
 			low = middle + 1;
 		else
 			high = middle;
