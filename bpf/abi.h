@@ -68,6 +68,9 @@ struct rec_data {
 #define ABI_RANDOM_LEN 32
 #define ABI_SECRET_LEN 64
 #define ABI_MASTER_LEN 48
+/* TLS 1.3: as long as the hash of the cipher suite. */
+#define ABI_HASH_LEN_MIN 32
+#define ABI_HASH_LEN_MAX 48
 
 struct rec_secret {
 	struct rec h;
@@ -193,6 +196,11 @@ struct thread {
 	__u32 pad;
 	struct rec_addr early_addr;
 	__u8 random[ABI_RANDOM_LEN]; /* of the secret on its way */
+	/* Of a secret that has begun and not ended: SECRET_BEGIN. */
+	__u64 begun_sp; /* 0: there is none */
+	__u64 begun_label;
+	__u64 begun_handle;
+	__u8 begun_random[ABI_RANDOM_LEN];
 };
 
 /* Counters, one array per CPU. */
@@ -245,11 +253,20 @@ struct record_site {
 
 #define RECORD_SITES_MAX 256
 
+/* How much of a secret a place has. */
+enum secret_step {
+	SECRET_WHOLE = 0,
+	SECRET_BEGIN, /* label, client random and handle: kept for the thread; without a label dropped */
+	SECRET_END, /* secret and length of what was kept, if the function that began is not over */
+};
+
 /* Where a library hands a secret over; value of the map secret_sites. */
 struct secret_site {
-	__u64 cookie; /* COOKIE_FILE_SHIFT and COOKIE_NO_FREE only */
-	__u32 fixed;  /* not 0: the label, by number; nothing in memory names it */
-	__u32 pad;
+	__u64 cookie;	       /* COOKIE_FILE_SHIFT and COOKIE_NO_FREE only */
+	__u32 fixed;	       /* not 0: the label, by number; nothing in memory names it */
+	__u32 step;	       /* enum secret_step */
+	struct value_at check; /* if there is such a value: only hits where it is expect count */
+	__u32 expect;
 	struct value_at handle; /* what stands for the connection */
 	struct value_at label;	/* address of its first character */
 	struct value_at label_len;
@@ -278,7 +295,7 @@ _Static_assert(sizeof(struct conn_key) == 16, "conn_key");
 _Static_assert(sizeof(struct conn) == 136, "conn");
 _Static_assert(sizeof(struct value_at) == 20, "value_at");
 _Static_assert(sizeof(struct record_site) == 72, "record_site");
-_Static_assert(sizeof(struct secret_site) == 136, "secret_site");
+_Static_assert(sizeof(struct secret_site) == 160, "secret_site");
 _Static_assert(sizeof(struct rec_secret) == 224, "rec_secret");
 _Static_assert(sizeof(struct filter_key) == 24, "filter_key");
 

@@ -58,17 +58,17 @@ static __noinline __u64 secret_handshake(struct thread *t, __u64 handle)
 	return h->id;
 }
 
-static __noinline int secret_label(struct pt_regs *ctx, struct secret_site *site,
+static __noinline int secret_label(struct pt_regs *ctx, struct thread *t, struct secret_site *site,
 				   struct rec_secret *r)
 {
 	__u64 addr, len;
 
-	if (!site || !r)
+	if (!t || !site || !r)
 		return -1;
 	r->label[0] = 0;
 	if (site->fixed)
 		return 0;
-	addr = value_read(ctx, &site->label);
+	addr = site->step == SECRET_END ? t->begun_label : value_read(ctx, &site->label);
 	if (!site->label_len.width)
 		return bpf_probe_read_user_str(r->label, sizeof(r->label), (void *)addr) < 0;
 	len = value_read(ctx, &site->label_len);
@@ -98,7 +98,58 @@ static __noinline int secret_bytes(struct pt_regs *ctx, struct secret_site *site
 	return bpf_probe_read_user(r->secret, len, (void *)value_read(ctx, &site->secret)) != 0;
 }
 
-/* 0, or -1 when the secret could not be reported. */
+/* Keeps what is known of a secret until its bytes are. -1 when the one before has no bytes. */
+static __noinline int secret_begin(struct pt_regs *ctx, struct thread *t, struct secret_site *site)
+{
+	bool pending;
+
+	if (!t || !site)
+		return -1;
+	pending = t->begun_sp != 0;
+	t->begun_sp = 0;
+	t->begun_label = value_read(ctx, &site->label);
+	if (!t->begun_label)
+		return -pending;
+	t->begun_handle = value_read(ctx, &site->handle);
+	if (bpf_probe_read_user(t->begun_random, sizeof(t->begun_random),
+				(void *)value_read(ctx, &site->random)))
+		return -1;
+	t->begun_sp = PT_REGS_SP(ctx);
+	return -pending;
+}
+
+/* Is this the end of what has begun? Secrets of TLS 1.3 are as long as a hash. */
+static __noinline bool secret_ends(struct pt_regs *ctx, struct thread *t, struct secret_site *site)
+{
+	__u64 len;
+
+	/* The stack grows down: above, the function that began is over. */
+	if (!t || !site || !t->begun_sp || PT_REGS_SP(ctx) >= t->begun_sp)
+		return false;
+	len = value_read(ctx, &site->len);
+	return len == ABI_HASH_LEN_MIN || len == ABI_HASH_LEN_MAX;
+}
+
+/* Handle and client random; the latter to t->random. False when that could not be read. */
+static __noinline bool secret_whose(struct pt_regs *ctx, struct thread *t, struct secret_site *site,
+				    __u64 *ret_handle)
+{
+	if (!t || !site || !ret_handle)
+		return false;
+	if (site->step == SECRET_END) {
+		__builtin_memcpy(t->random, t->begun_random, sizeof(t->random));
+		*ret_handle = t->begun_handle;
+		t->begun_sp = 0;
+		return true;
+	}
+	if (bpf_probe_read_user(t->random, sizeof(t->random),
+				(void *)value_read(ctx, &site->random)))
+		return false;
+	*ret_handle = site->handle.width ? value_read(ctx, &site->handle) : *(__u64 *)t->random;
+	return true;
+}
+
+/* 0, or -1 when a secret could not be reported. */
 static __noinline int secret_report(struct pt_regs *ctx, struct thread *t, struct secret_site *site)
 {
 	struct rec_secret *r;
@@ -106,10 +157,14 @@ static __noinline int secret_report(struct pt_regs *ctx, struct thread *t, struc
 
 	if (!t || !site)
 		return -1;
-	if (bpf_probe_read_user(t->random, sizeof(t->random),
-				(void *)value_read(ctx, &site->random)))
+	if (site->check.width && value_read(ctx, &site->check) != site->expect)
+		return 0;
+	if (site->step == SECRET_BEGIN)
+		return secret_begin(ctx, t, site);
+	if (site->step == SECRET_END && !secret_ends(ctx, t, site))
+		return 0;
+	if (!secret_whose(ctx, t, site, &handle))
 		return -1;
-	handle = site->handle.width ? value_read(ctx, &site->handle) : *(__u64 *)t->random;
 	id = site->cookie & COOKIE_NO_FREE ? secret_handshake(t, handle)
 					   : secret_conn(t, handle, site->cookie);
 	if (!id)
@@ -123,7 +178,7 @@ static __noinline int secret_report(struct pt_regs *ctx, struct thread *t, struc
 	__builtin_memcpy(r->random, t->random, sizeof(r->random));
 	bpf_get_current_comm(r->comm, sizeof(r->comm));
 	/* The reader learns of it all the same: a secret is missing. */
-	if (secret_label(ctx, site, r) || secret_bytes(ctx, site, r))
+	if (secret_label(ctx, t, site, r) || secret_bytes(ctx, site, r))
 		r->len = 0;
 	bpf_ringbuf_submit(r, wake_flags());
 	return 0;

@@ -168,6 +168,18 @@ static bool has_free(const struct tls_sites *found)
 	return false;
 }
 
+static uint32_t step_of(enum tls_step step)
+{
+	switch (step) {
+	case STEP_BEGIN:
+		return SECRET_BEGIN;
+	case STEP_END:
+		return SECRET_END;
+	default:
+		return SECRET_WHOLE;
+	}
+}
+
 static size_t make_secrets(const struct tls_sites *found, size_t file, struct tap_site *sites)
 {
 	size_t count = 0;
@@ -183,7 +195,10 @@ static size_t make_secrets(const struct tls_sites *found, size_t file, struct ta
 		if (!has_free(found) || !secret->handle.width)
 			site->cookie |= COOKIE_NO_FREE;
 		site->secret.fixed = secret->fixed;
-		if (value_at(&secret->handle, &site->secret.handle) &&
+		site->secret.step = step_of(secret->step);
+		site->secret.expect = secret->expect;
+		if (value_at(&secret->check, &site->secret.check) &&
+		    value_at(&secret->handle, &site->secret.handle) &&
 		    value_at(&secret->label, &site->secret.label) &&
 		    value_at(&secret->label_len, &site->secret.label_len) &&
 		    value_at(&secret->random, &site->secret.random) &&
@@ -285,11 +300,50 @@ static int early_process(void *arg, pid_t pid)
 	return 0;
 }
 
+static bool has_step(const struct tls_sites *found, enum tls_step step)
+{
+	for (size_t i = 0; i < found->secret_count; i++) {
+		if (found->secret[i].step == step)
+			return true;
+	}
+	return false;
+}
+
+/* The file of the first library that has such a place; NULL: none has. */
+static const struct target *step_find(const struct targets *targets, enum tls_step step,
+				      const struct tls_library **ret_library)
+{
+	for (size_t i = 0; i < targets->count; i++) {
+		const struct target *target = &targets->items[i];
+
+		for (size_t k = 0; k < target->found_count; k++) {
+			if (!has_step(&target->found[k], step))
+				continue;
+			*ret_library = target->found[k].library;
+			return target;
+		}
+	}
+	return NULL;
+}
+
+/* Secrets may come in two halves, from two files. */
+static void warn_of_halves(const struct targets *targets)
+{
+	const struct tls_library *library;
+	const struct target *begin = step_find(targets, STEP_BEGIN, &library);
+
+	if (begin && library->companions && !step_find(targets, STEP_END, &library))
+		log_error("%s: its secrets come out of %s, which was not found: there will be none",
+			  begin->path, library->companions[0]);
+}
+
 static bool has_secrets(const struct targets *targets)
 {
 	for (size_t i = 0; i < targets->count; i++) {
 		for (size_t k = 0; k < targets->items[i].found_count; k++) {
-			if (targets->items[i].found[k].secret_count)
+			const struct tls_sites *found = &targets->items[i].found[k];
+
+			if (has_step(found, STEP_WHOLE) || has_step(found, STEP_END))
 				return true;
 		}
 	}
@@ -315,6 +369,8 @@ int attach_all(struct tap *tap, const struct targets *targets, const struct sele
 		log_error("can't probe %s: %s", targets->items[i].path, strerror(-r));
 	}
 	*ret_probes = probes;
+	if (targets->secrets)
+		warn_of_halves(targets);
 	if (probes && targets->secrets && !has_secrets(targets))
 		log_error("no place was found where a library has secrets in its hands: there will "
 			  "be "

@@ -20,10 +20,23 @@ struct seen_file {
 	ino_t ino;
 };
 
-/* Where ld.so looks: Debian's multiarch folders, then what others use. */
+/*
+ * Where ld.so looks: Debian's multiarch folders, then what others use. Then programs that bring NSS
+ * along.
+ */
 static const char *const folders[] = {
-	"/lib/*-linux-gnu*", "/usr/lib/*-linux-gnu*", "/lib64", "/usr/lib64", "/lib",
-	"/usr/lib",	     "/usr/local/lib*",
+	"/lib/*-linux-gnu*",
+	"/usr/lib/*-linux-gnu*",
+	"/lib64",
+	"/usr/lib64",
+	"/lib",
+	"/usr/lib",
+	"/usr/local/lib*",
+	"/usr/lib/firefox*",
+	"/usr/lib64/firefox*",
+	"/opt/firefox*",
+	"/usr/lib/thunderbird*",
+	"/usr/lib64/thunderbird*",
 };
 
 void targets_done(struct targets *targets)
@@ -178,16 +191,12 @@ fail:
 	return r;
 }
 
-int targets_add_path(struct targets *targets, const char *path)
+/* O_NONBLOCK: opening a FIFO must not hang. */
+static int open_file(const char *path)
 {
-	/* O_NONBLOCK: opening a FIFO must not hang. */
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-	int r;
 
-	if (fd < 0)
-		return -errno;
-	r = add_fd(targets, fd, 0, path);
-	return r == -EEXIST ? 0 : r;
+	return fd < 0 ? -errno : fd;
 }
 
 /* What can't be used is passed over: nobody asked for this very file. */
@@ -211,6 +220,38 @@ static const char *file_name(const char *path)
 	return slash ? slash + 1 : path;
 }
 
+/* The files that a library loads later, beside it; pid as in add_fd(), root: before all paths. */
+static int add_companions(struct targets *targets, pid_t pid, const char *root, const char *path)
+{
+	const char *name = file_name(path), *const * companion;
+	const struct tls_library *library = tls_by_soname(name);
+	int r = 0;
+
+	if (!library || !library->companions)
+		return 0;
+	for (companion = library->companions; *companion && !r; companion++) {
+		char *beside;
+
+		if (asprintf(&beside, "%s%.*s%s", root, (int)(name - path), path, *companion) < 0)
+			return -ENOMEM;
+		r = add_found(targets, open_file(beside), pid, beside);
+		free(beside);
+	}
+	return r;
+}
+
+int targets_add_path(struct targets *targets, const char *path)
+{
+	int fd = open_file(path), r;
+
+	if (fd < 0)
+		return fd;
+	r = add_fd(targets, fd, 0, path);
+	if (r && r != -EEXIST)
+		return r;
+	return add_companions(targets, 0, "", path);
+}
+
 int targets_add_system(struct targets *targets)
 {
 	glob_t found = { 0 };
@@ -225,9 +266,11 @@ int targets_add_system(struct targets *targets)
 	for (size_t i = 0; i < found.gl_pathc && !r; i++) {
 		const char *path = found.gl_pathv[i];
 
-		if (tls_by_soname(file_name(path)))
-			r = add_found(targets, open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), 0,
-				      path);
+		if (!tls_by_soname(file_name(path)))
+			continue;
+		r = add_found(targets, open_file(path), 0, path);
+		if (!r)
+			r = add_companions(targets, 0, "", path);
 	}
 	globfree(&found);
 	return r;
@@ -238,10 +281,14 @@ static int add_map(void *arg, pid_t pid, const struct procfs_map *map)
 	struct targets *targets = arg;
 	/* Secrets are found without symbols: in a module of Python or of the JVM as well. */
 	bool known = targets->secrets || tls_by_soname(file_name(map->path));
+	char root[32];
+	int r;
 
 	if (!known || is_seen(targets, makedev(map->major, map->minor), map->inode))
 		return 0;
-	return add_found(targets, procfs_open_map(pid, map), pid, map->path);
+	r = add_found(targets, procfs_open_map(pid, map), pid, map->path);
+	snprintf(root, sizeof(root), "/proc/%d/root", pid);
+	return r ? r : add_companions(targets, pid, root, map->path);
 }
 
 /* Programs with TLS linked in: Node and its like. Most executables have no such function. */

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "elf/image_inside.h"
+#include "elf/relr.h"
 
 /* Ceilings. Real files stay far below; a file above them was made to waste memory. */
 #define PHDRS_MAX    1024
@@ -549,20 +550,40 @@ static bool relas_next(const struct image *image, struct relas *relas, Elf64_Rel
 	return true;
 }
 
+/* The address of a symbol that the file itself defines. */
+static bool symbol_value(const struct image *image, uint64_t index, uint64_t *ret_value)
+{
+	struct bytes symbols, strings;
+	Elf64_Sym sym;
+
+	if (!table_read(image, SHT_DYNSYM, &symbols, &strings) ||
+	    index >= symbols.len / sizeof(sym))
+		return false;
+	memcpy(&sym, symbols.data + index * sizeof(sym), sizeof(sym));
+	*ret_value = sym.st_value;
+	return sym.st_shndx != SHN_UNDEF;
+}
+
 int image_pointer(const struct image *image, uint64_t vaddr, uint64_t *ret_target)
 {
 	struct relas relas = { 0 };
+	uint64_t symbol;
 	Elf64_Rela rela;
 
 	if (image->machine != EM_X86_64)
 		return -ENOENT;
 	while (relas_next(image, &relas, &rela)) {
-		if (rela.r_offset != vaddr || ELF64_R_TYPE(rela.r_info) != R_X86_64_RELATIVE)
+		if (rela.r_offset != vaddr)
 			continue;
-		*ret_target = (uint64_t)rela.r_addend;
+		if (ELF64_R_TYPE(rela.r_info) == R_X86_64_RELATIVE)
+			symbol = 0;
+		else if (ELF64_R_TYPE(rela.r_info) != R_X86_64_64 ||
+			 !symbol_value(image, ELF64_R_SYM(rela.r_info), &symbol))
+			return -ENOENT;
+		*ret_target = symbol + (uint64_t)rela.r_addend;
 		return 0;
 	}
-	return -ENOENT;
+	return relr_pointer(image, vaddr, ret_target);
 }
 
 static bool is_named(const struct bytes *symbols, const struct bytes *strings, uint64_t index,

@@ -123,8 +123,8 @@ int image_function_len(const struct image *image, uint64_t vaddr, uint64_t *ret_
 int image_function_starts(const struct image *image, uint64_t vaddr);
 
 /*
- * The pointer at vaddr after loading, where that is an address in this file itself. -ENOENT when
- * there is no relocation of that kind. x86-64 only.
+ * The pointer at vaddr after loading, where that is an address in this file itself, or a symbol that
+ * it defines. -ENOENT when there is no relocation of that kind. x86-64 only.
  */
 int image_pointer(const struct image *image, uint64_t vaddr, uint64_t *ret_target);
 

@@ -9,6 +9,7 @@
 const struct tls_library *const tls_libraries[] = {
 	&gnutls,
 	&golang,
+	&nss,
 	/* The last one: it is also known by what others have as well. */
 	&openssl,
 	NULL,
@@ -25,6 +26,7 @@ static const char *const strings[STRINGS_MAX] = {
 	[STRING_OPENSSL_1] = "OpenSSL 1.",	  [STRING_OPENSSL_3] = "OpenSSL 3.",
 	[STRING_OPENSSL_4] = "OpenSSL 4.",	  [STRING_LIBRESSL] = "LibreSSL ",
 	[STRING_BORINGSSL] = "BoringSSL",	  [STRING_GNUTLS] = "Enabled GnuTLS ",
+	[STRING_NSS] = "Version: NSS 3.",
 };
 
 const char *tls_name(const struct tls_sites *sites)
@@ -32,8 +34,8 @@ const char *tls_name(const struct tls_sites *sites)
 	return sites->name ? sites->name : sites->library->name;
 }
 
-/* "3.5.8 25 Aug 2026": three numbers, then what dates and suffixes consist of. */
-static size_t version_len(const char *text, size_t len)
+/* "3.5.8 25 Aug 2026": numbers with dots, then what dates and suffixes consist of. */
+static size_t version_len(const char *text, size_t len, size_t dots_min)
 {
 	size_t i, dots = 0;
 
@@ -42,7 +44,7 @@ static size_t version_len(const char *text, size_t len)
 			return 0;
 		dots += text[i] == '.';
 	}
-	if (dots < 2 || !isdigit((unsigned char)text[0]))
+	if (dots < dots_min || !isdigit((unsigned char)text[0]))
 		return 0;
 	while (i < len && (isalnum((unsigned char)text[i]) || text[i] == ' '))
 		i++;
@@ -60,7 +62,7 @@ bool tls_version(const struct tls_input *input, enum tls_string string, struct t
 		if (place->label != string ||
 		    image_read(input->image, place->vaddr + skip, text, sizeof(text)))
 			continue;
-		len = version_len(text, sizeof(text));
+		len = version_len(text, sizeof(text), string == STRING_NSS ? 1 : 2);
 		if (!len)
 			continue;
 		memcpy(sites->version, text, len);

@@ -69,6 +69,17 @@ struct tls_site {
 	struct place peek; /* 4 bytes */
 };
 
+/* How much of a secret a place has. */
+enum tls_step {
+	STEP_WHOLE,
+	/*
+	 * Label, client random and handle; the secret comes later in the same thread, before the
+	 * function returns that begins here. Without a label none comes.
+	 */
+	STEP_BEGIN,
+	STEP_END, /* secret and length of what has begun, maybe in another file */
+};
+
 /*
  * An instruction where the library has a secret in its hands, probed alone and never at a return.
  * Places are those at that instruction.
@@ -77,6 +88,9 @@ struct tls_secret {
 	const char *function; /* as printed */
 	uint64_t offset;      /* in the file */
 	enum rung rung;
+	enum tls_step step;
+	struct place check; /* only hits where this is expect count; width 0: all do */
+	uint32_t expect;
 	enum secret_label fixed; /* not LABEL_NONE: what it is; then label is not used */
 	struct place handle;	 /* stands for the connection; width 0: nothing does */
 	struct place label;	 /* address of its first character */
@@ -133,6 +147,7 @@ enum tls_string {
 	STRING_LIBRESSL,
 	STRING_BORINGSSL,
 	STRING_GNUTLS,
+	STRING_NSS,
 	STRINGS_MAX,
 };
 #define STRINGS_LABELS ((1U << (LABEL_MAX - 1)) - 1)
@@ -152,6 +167,11 @@ struct tls_library {
 	size_t recipe_count;
 	const char *const *secret_functions; /* NULL-terminated; NULL: none */
 	/*
+	 * Files that may be loaded later than such a file, from its folder; NULL-terminated. NULL:
+	 * there are none.
+	 */
+	const char *const *companions;
+	/*
 	 * Fills sites, which is all 0 but for library, from a file. -ENOENT when the file has
 	 * nothing of this library; -ENOMEM.
 	 */
@@ -160,6 +180,7 @@ struct tls_library {
 
 extern const struct tls_library golang;
 extern const struct tls_library gnutls;
+extern const struct tls_library nss;
 extern const struct tls_library openssl;
 
 /* All libraries, NULL-terminated. */

@@ -15,8 +15,8 @@
 _Static_assert(sizeof(struct place) == 20, "place");
 _Static_assert(sizeof(struct tls_recipe) == 32, "tls_recipe");
 _Static_assert(sizeof(struct tls_site) == 96, "tls_site");
-_Static_assert(sizeof(struct tls_secret) == 144, "tls_secret");
-_Static_assert(sizeof(struct tls_sites) == 3784, "tls_sites");
+_Static_assert(sizeof(struct tls_secret) == 176, "tls_secret");
+_Static_assert(sizeof(struct tls_sites) == 4040, "tls_sites");
 
 #define STRING_MAX   1024
 #define RECIPES_EACH (2 * TLS_SITES_MAX + TLS_RECORDS_MAX)
@@ -134,6 +134,9 @@ static void secret(struct codec *c, struct tls_secret *s)
 	text(c, &s->function);
 	NUMBER(c, s->offset, c->file_len);
 	NUMBER(c, s->rung, RUNG_USER + 1);
+	NUMBER(c, s->step, STEP_END + 1);
+	place(c, &s->check);
+	bytes(c, &s->expect, sizeof(s->expect));
 	NUMBER(c, s->fixed, LABEL_MAX);
 	place(c, &s->handle);
 	place(c, &s->label);

@@ -8,6 +8,9 @@
 
 #include "elf_build.h"
 
+/* SHT_RELR, which older headers lack. */
+#define ELF_SHT_RELR 19
+
 /* Where the tables are in place of program headers. */
 #define ELF_UNWIND_PHDR 2
 
@@ -25,6 +28,22 @@ static inline void elf_rela(struct elf_file *f, uint64_t vaddr, uint32_t type, u
 	f->symtab_count++;
 	memcpy((uint8_t *)f->symtab + f->shdr[SECTION_SYMTAB].sh_size - sizeof(rela), &rela,
 	       sizeof(rela));
+}
+
+/* An entry of .relr.dyn, which takes the place of .symtab as well. */
+static inline void elf_relr(struct elf_file *f, uint64_t entry)
+{
+	size_t pos = 8 * (f->symtab_count - 1);
+
+	if (!pos) {
+		f->shdr[SECTION_SYMTAB].sh_name = (uint32_t)f->strings_len;
+		f->ehdr.e_shstrndx = SECTION_STRTAB;
+		strcpy(f->strings + f->strings_len, ".relr.dyn");
+		f->strings_len += sizeof(".relr.dyn");
+	}
+	memcpy((uint8_t *)f->symtab + pos, &entry, sizeof(entry));
+	elf_section(f, SECTION_SYMTAB, ELF_SHT_RELR, offsetof(struct elf_file, symtab), pos + 8);
+	f->symtab_count++;
 }
 
 /* A stub of the PLT at pos and its pointer at got: the function of that name. */

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -12,7 +13,7 @@
 #include <cmocka.h>
 
 #include "elf/image.h"
-#include "elf_build.h"
+#include "elf_flow.h"
 
 static int open_error(const struct elf_file *f, size_t len)
 {
@@ -263,6 +264,81 @@ static void test_not_files(void **state)
 	unlink(path);
 }
 
+#define POINTERS 512
+
+/* The place of a pointer in the text, and what it holds before loading. */
+static uint64_t pointer_at(struct elf_file *f, size_t n)
+{
+	uint64_t value = ELF_BASE + 0x1000 + n;
+
+	memcpy(f->text + POINTERS + 8 * n, &value, sizeof(value));
+	return elf_vaddr(POINTERS + 8 * n);
+}
+
+static int pointer(const struct elf_file *f, size_t n, uint64_t *ret_target)
+{
+	struct image *image;
+	int err;
+
+	assert_int_equal(image_open_memory(f, ELF_FILE_LEN, &image), 0);
+	err = image_pointer(image, elf_vaddr(POINTERS + 8 * n), ret_target);
+	image_free(image);
+	return err;
+}
+
+static void test_pointers(void **state)
+{
+	struct elf_file f;
+	uint64_t target;
+
+	(void)state;
+	elf_init(&f, EM_X86_64);
+	elf_symbol(&f, SECTION_DYNSYM, "here", 16, 1);
+	elf_symbol(&f, SECTION_DYNSYM, "elsewhere", 0, 0)->st_shndx = SHN_UNDEF;
+	elf_rela(&f, pointer_at(&f, 0), R_X86_64_RELATIVE, 0, 4711);
+	elf_rela(&f, pointer_at(&f, 1), R_X86_64_64, 1, 2);
+	elf_rela(&f, pointer_at(&f, 2), R_X86_64_64, 2, 2);
+	elf_rela(&f, pointer_at(&f, 3), R_X86_64_64, 4711, 2);
+	elf_rela(&f, pointer_at(&f, 4), R_X86_64_GLOB_DAT, 1, 0);
+	assert_int_equal(pointer(&f, 0, &target), 0);
+	assert_int_equal(target, 4711);
+	assert_int_equal(pointer(&f, 1, &target), 0);
+	assert_int_equal(target, elf_vaddr(18));
+	assert_int_equal(pointer(&f, 2, &target), -ENOENT);
+	assert_int_equal(pointer(&f, 3, &target), -ENOENT);
+	assert_int_equal(pointer(&f, 4, &target), -ENOENT);
+	assert_int_equal(pointer(&f, 5, &target), -ENOENT);
+}
+
+/* Each bit of a map stands for the next 8 bytes. */
+static void test_dense_pointers(void **state)
+{
+	struct elf_file f;
+	uint64_t target;
+	size_t i;
+
+	(void)state;
+	elf_init(&f, EM_X86_64);
+	elf_relr(&f, pointer_at(&f, 0));
+	elf_relr(&f, 1 | 1 << 1 | UINT64_C(1) << 63); /* the 2nd and the 64th */
+	elf_relr(&f, 1 | 1 << 1);		      /* the 65th */
+	for (i = 0; i < 64; i++)
+		pointer_at(&f, i);
+	for (i = 0; i < 64; i++) {
+		bool listed = i < 2 || i == 63;
+
+		assert_int_equal(pointer(&f, i, &target), listed ? 0 : -ENOENT);
+		if (listed)
+			assert_int_equal(target, ELF_BASE + 0x1000 + i);
+	}
+	/* Behind the end of what is loaded. */
+	f.phdr[0].p_filesz = f.phdr[0].p_memsz = elf_offset(POINTERS + 8);
+	assert_int_equal(pointer(&f, 0, &target), 0);
+	assert_int_equal(pointer(&f, 1, &target), -ENOENT);
+	f.ehdr.e_machine = EM_AARCH64;
+	assert_int_equal(pointer(&f, 0, &target), -ENOENT);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -272,6 +348,8 @@ int main(void)
 		cmocka_unit_test(test_symbols),
 		cmocka_unit_test(test_symbols_unusable),
 		cmocka_unit_test(test_symbols_damaged),
+		cmocka_unit_test(test_pointers),
+		cmocka_unit_test(test_dense_pointers),
 		cmocka_unit_test(test_file),
 		cmocka_unit_test(test_not_files),
 	};
