@@ -32,9 +32,13 @@ static int array_error(size_t count, size_t max)
 	return count == max ? -E2BIG : -ENOMEM;
 }
 
-static int add_place(void *arg, uint64_t vaddr, unsigned int word, bool ends)
+struct places {
+	struct labels *labels;
+	unsigned int count[LABELS_MAX];
+};
+
+static int place_add(struct labels *labels, uint64_t vaddr, unsigned int word, bool ends)
 {
-	struct labels *labels = arg;
 	struct label_place *place;
 
 	place = array_add((void **)&labels->place, &labels->place_count, LABEL_PLACES_MAX,
@@ -46,12 +50,23 @@ static int add_place(void *arg, uint64_t vaddr, unsigned int word, bool ends)
 	return 0;
 }
 
+static int add_place(void *arg, uint64_t vaddr, unsigned int word, bool ends)
+{
+	struct places *places = arg;
+
+	if (word >= places->labels->refs && places->count[word]++ >= LABEL_PLACES_EACH)
+		return 0;
+	return place_add(places->labels, vaddr, word, ends);
+}
+
 static int place_compare(const void *a, const void *b)
 {
 	const struct label_place *x = a, *y = b;
 
 	return (x->vaddr > y->vaddr) - (x->vaddr < y->vaddr);
 }
+
+#define FILTER_BITS 65536U
 
 /* The search for references: what is looked for, and what arm64 has in its registers. */
 struct search {
@@ -60,9 +75,18 @@ struct search {
 	uint64_t low; /* first and last address of a place */
 	uint64_t span;
 	uint64_t last; /* the reference before; windows overlap */
+	/* Lowest bits of the places' addresses: between strings and tables there is a lot else. */
+	uint8_t low_bits[FILTER_BITS / 8];
 	uint64_t page[32];
 	uint64_t page_at[32]; /* address of the instruction that set it */
 };
+
+static bool may_be_place(const struct search *search, uint64_t vaddr)
+{
+	uint64_t bit = vaddr % FILTER_BITS;
+
+	return vaddr - search->low <= search->span && search->low_bits[bit / 8] & 1U << bit % 8;
+}
 
 static int add_ref(struct search *search, uint64_t vaddr, uint64_t target, uint8_t reg,
 		   uint64_t page)
@@ -101,6 +125,10 @@ static bool is_address(const struct insn *insn, uint64_t target)
 {
 	if (insn->kind == INSN_LEA)
 		return insn->base == INSN_REG_PC && insn->target == target;
+	/* An entry of a table, in a program with fixed addresses. */
+	if (insn->kind == INSN_LOAD && insn->base != INSN_REG_PC)
+		return (insn->base != INSN_REG_NONE || insn->index != INSN_REG_NONE) &&
+		       (uint64_t)(int64_t)insn->disp == target;
 	return (insn->kind == INSN_CONST || insn->kind == INSN_STORE_CONST) &&
 	       insn->value == target;
 }
@@ -138,15 +166,15 @@ static int x86_window(void *arg, uint64_t vaddr, const uint8_t *p, size_t len)
 	size_t i;
 	int r = 0;
 
-	/* Every byte of the file comes by here: two comparisons are what it may cost. */
+	/* Every byte of the code comes by here: two comparisons are what it may cost. */
 	for (i = X86_BEFORE; i + X86_CONST <= len && !r; i++) {
 		int32_t value = load32(p + i);
 		uint64_t relative = vaddr + i + X86_CONST + (uint64_t)(int64_t)value;
 		uint64_t absolute = (uint32_t)value;
 
-		if (relative - search->low <= search->span)
+		if (may_be_place(search, relative))
 			r = x86_ref(search, vaddr + i, p + i, X86_BEFORE, relative);
-		if (!r && absolute - search->low <= search->span)
+		if (!r && may_be_place(search, absolute))
 			r = x86_ref(search, vaddr + i, p + i, X86_BEFORE, absolute);
 	}
 	return r;
@@ -173,7 +201,7 @@ static int arm64_insn(struct search *search, uint64_t vaddr, uint32_t word)
 		page = search->page[src], target = page + (word >> 10 & 0xfff);
 	else
 		return 0;
-	if (target - search->low > search->span)
+	if (!may_be_place(search, target))
 		return 0;
 	return add_ref(search, vaddr, target, src, page);
 }
@@ -201,6 +229,7 @@ static int refs_find(const struct image *image, struct labels *labels, size_t re
 		if (labels->place[i].vaddr < search.low)
 			search.low = labels->place[i].vaddr;
 		high = labels->place[i].vaddr;
+		search.low_bits[high % FILTER_BITS / 8] |= 1U << high % 8;
 	}
 	search.span = high - search.low;
 	if (image_machine(image) == EM_X86_64)
@@ -289,20 +318,31 @@ static int calls_find(const struct image *image, struct labels *labels)
 int labels_find(const struct image *image, const char *const *names, size_t count, size_t refs,
 		struct labels *ret_labels)
 {
-	struct labels labels = { 0 };
+	struct labels labels = { .refs = refs };
+	struct places places = { .labels = &labels };
 	int r;
 
-	r = wordscan(image, names, count, add_place, &labels);
-	if (!r && labels.found & ((UINT64_C(1) << refs) - 1))
-		r = refs_find(image, &labels, refs);
-	if (!r)
-		r = calls_find(image, &labels);
+	r = wordscan(image, names, count, add_place, &places);
 	if (r) {
 		labels_done(&labels);
 		return r;
 	}
 	*ret_labels = labels;
 	return 0;
+}
+
+int labels_add(struct labels *labels, uint64_t vaddr, unsigned int label)
+{
+	return place_add(labels, vaddr, label, false);
+}
+
+int labels_follow(const struct image *image, struct labels *labels)
+{
+	int r = 0;
+
+	if (labels->found & ((UINT64_C(1) << labels->refs) - 1))
+		r = refs_find(image, labels, labels->refs);
+	return r ? r : calls_find(image, labels);
 }
 
 void labels_done(struct labels *labels)
