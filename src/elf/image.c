@@ -586,6 +586,21 @@ int image_pointer(const struct image *image, uint64_t vaddr, uint64_t *ret_targe
 	return relr_pointer(image, vaddr, ret_target);
 }
 
+int image_pointers(const struct image *image, image_pointer_fn fn, void *arg)
+{
+	struct relas relas = { 0 };
+	Elf64_Rela rela;
+	int r = 0;
+
+	if (image->machine != EM_X86_64)
+		return 0;
+	while (!r && relas_next(image, &relas, &rela)) {
+		if (ELF64_R_TYPE(rela.r_info) == R_X86_64_RELATIVE)
+			r = fn(arg, rela.r_offset, (uint64_t)rela.r_addend);
+	}
+	return r;
+}
+
 static bool is_named(const struct bytes *symbols, const struct bytes *strings, uint64_t index,
 		     const char *const *names)
 {

@@ -128,6 +128,10 @@ int image_function_starts(const struct image *image, uint64_t vaddr);
  */
 int image_pointer(const struct image *image, uint64_t vaddr, uint64_t *ret_target);
 
+/* Calls fn for all pointers of that kind, until it returns something else than 0: then that. */
+typedef int (*image_pointer_fn)(void *arg, uint64_t vaddr, uint64_t target);
+int image_pointers(const struct image *image, image_pointer_fn fn, void *arg);
+
 /*
  * Addresses of pointers that the loader sets to the function of one of the names (NULL-
  * terminated). Returns how many were stored, at most max; max + 1 when there are more. x86-64

@@ -32,9 +32,13 @@ static int array_error(size_t count, size_t max)
 	return count == max ? -E2BIG : -ENOMEM;
 }
 
-static int add_place(void *arg, uint64_t vaddr, unsigned int word, bool ends)
+struct places {
+	struct labels *labels;
+	unsigned int count[LABELS_MAX];
+};
+
+static int place_add(struct labels *labels, uint64_t vaddr, unsigned int word, bool ends)
 {
-	struct labels *labels = arg;
 	struct label_place *place;
 
 	place = array_add((void **)&labels->place, &labels->place_count, LABEL_PLACES_MAX,
@@ -46,12 +50,23 @@ static int add_place(void *arg, uint64_t vaddr, unsigned int word, bool ends)
 	return 0;
 }
 
+static int add_place(void *arg, uint64_t vaddr, unsigned int word, bool ends)
+{
+	struct places *places = arg;
+
+	if (word >= places->labels->refs && places->count[word]++ >= LABEL_PLACES_EACH)
+		return 0;
+	return place_add(places->labels, vaddr, word, ends);
+}
+
 static int place_compare(const void *a, const void *b)
 {
 	const struct label_place *x = a, *y = b;
 
 	return (x->vaddr > y->vaddr) - (x->vaddr < y->vaddr);
 }
+
+#define FILTER_BITS 65536U
 
 /* The search for references: what is looked for, and what arm64 has in its registers. */
 struct search {
@@ -61,6 +76,8 @@ struct search {
 	uint64_t low; /* first and last address of a place */
 	uint64_t span;
 	size_t tries; /* what looked like references */
+	/* Lowest bits of the places' addresses: between strings and tables there is a lot else. */
+	uint8_t low_bits[FILTER_BITS / 8];
 	uint64_t page[32];
 	uint64_t page_at[32]; /* address of the instruction that set it */
 };
@@ -71,7 +88,9 @@ static const struct label_place *place_at(const struct search *search, uint64_t 
 	struct label_place key = { .vaddr = vaddr };
 	const struct label_place *place;
 
-	if (vaddr - search->low > search->span)
+	uint64_t bit = vaddr % FILTER_BITS;
+
+	if (vaddr - search->low > search->span || !(search->low_bits[bit / 8] & 1U << bit % 8))
 		return NULL;
 	place = bsearch(&key, search->labels->place, search->labels->place_count, sizeof(key),
 			place_compare);
@@ -110,6 +129,10 @@ static bool is_address(const struct insn *insn, uint64_t target)
 {
 	if (insn->kind == INSN_LEA)
 		return insn->base == INSN_REG_PC && insn->target == target;
+	/* An entry of a table, in a program with fixed addresses. */
+	if (insn->kind == INSN_LOAD && insn->base != INSN_REG_PC)
+		return (insn->base != INSN_REG_NONE || insn->index != INSN_REG_NONE) &&
+		       (uint64_t)(int64_t)insn->disp == target;
 	return (insn->kind == INSN_CONST || insn->kind == INSN_STORE_CONST) &&
 	       insn->value == target;
 }
@@ -264,6 +287,7 @@ static int refs_find(const struct image *image, struct labels *labels, size_t re
 		if (labels->place[i].vaddr < search.low)
 			search.low = labels->place[i].vaddr;
 		high = labels->place[i].vaddr;
+		search.low_bits[high % FILTER_BITS / 8] |= 1U << high % 8;
 	}
 	search.span = high - search.low;
 	if (image_machine(image) == EM_X86_64)
@@ -355,20 +379,31 @@ static int calls_find(const struct image *image, struct labels *labels)
 int labels_find(const struct image *image, const char *const *names, size_t count, size_t refs,
 		struct labels *ret_labels)
 {
-	struct labels labels = { 0 };
+	struct labels labels = { .refs = refs };
+	struct places places = { .labels = &labels };
 	int r;
 
-	r = wordscan(image, names, count, add_place, &labels);
-	if (!r && labels.found & ((UINT64_C(1) << refs) - 1))
-		r = refs_find(image, &labels, refs);
-	if (!r)
-		r = calls_find(image, &labels);
+	r = wordscan(image, names, count, add_place, &places);
 	if (r) {
 		labels_done(&labels);
 		return r;
 	}
 	*ret_labels = labels;
 	return 0;
+}
+
+int labels_add(struct labels *labels, uint64_t vaddr, unsigned int label)
+{
+	return place_add(labels, vaddr, label, false);
+}
+
+int labels_follow(const struct image *image, struct labels *labels)
+{
+	int r = 0;
+
+	if (labels->found & ((UINT64_C(1) << labels->refs) - 1))
+		r = refs_find(image, labels, labels->refs);
+	return r ? r : calls_find(image, labels);
 }
 
 void labels_done(struct labels *labels)

@@ -56,8 +56,8 @@ static bool unwind_find(const struct image *image, struct unwind *ret_unwind)
 static bool unwind_entry(const struct image *image, const struct unwind *unwind, uint32_t index,
 			 struct unwind_entry *ret_entry)
 {
-	return !image_read_at(image, unwind->offset + (uint64_t)index * sizeof(*ret_entry), ret_entry,
-			  sizeof(*ret_entry));
+	return !image_read_at(image, unwind->offset + (uint64_t)index * sizeof(*ret_entry),
+			      ret_entry, sizeof(*ret_entry));
 }
 
 /*

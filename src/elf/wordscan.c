@@ -37,6 +37,8 @@ static int scan_init(struct scan *scan)
 
 	scan->len_min = WORD_LEN_MAX;
 	for (i = 0; i < scan->count; i++) {
+		if (!scan->words[i])
+			continue;
 		scan->len[i] = strlen(scan->words[i]);
 		if (scan->len[i] < WORD_LEN_MIN || scan->len[i] > WORD_LEN_MAX)
 			return -EINVAL;
@@ -47,7 +49,7 @@ static int scan_init(struct scan *scan)
 	}
 	memset(scan->shift, (int)scan->len_min - 1, sizeof(scan->shift));
 	for (i = 0; i < scan->count; i++) {
-		for (pos = 0; pos + 2 <= scan->len_min; pos++) {
+		for (pos = 0; scan->words[i] && pos + 2 <= scan->len_min; pos++) {
 			uint8_t *shift = &scan->shift[block(scan->words[i] + pos)];
 			uint8_t left = (uint8_t)(scan->len_min - 2 - pos);
 
@@ -67,7 +69,7 @@ static int match(struct scan *scan, uint64_t vaddr, const uint8_t *p, size_t lef
 	for (i = 0; i < scan->count && !r; i++) {
 		size_t len = scan->len[i];
 
-		if (len <= left && !memcmp(p, scan->words[i], len))
+		if (len && len <= left && !memcmp(p, scan->words[i], len))
 			r = scan->fn(scan->arg, vaddr, (unsigned int)i, len < left && !p[len]);
 	}
 	return r;

@@ -100,7 +100,7 @@ struct tls_secret {
 	struct place len;	 /* of the secret; width 0: a master secret's */
 };
 
-#define TLS_SECRETS_MAX	  8
+#define TLS_SECRETS_MAX	  16
 #define TLS_PROBLEMS_MAX  8
 #define TLS_VERSION_LEN	  64
 #define TLS_LIBRARIES_MAX 8
@@ -139,6 +139,7 @@ struct tls_sites {
 enum tls_string {
 	STRING_CLIENT_RANDOM = LABEL_CLIENT_RANDOM - 1,
 	STRING_KEY_EXPANSION = LABEL_MAX - 1, /* RFC 5246, section 6.3 */
+	STRING_RUSTLS_TABLE,		      /* no string: see rustls_tables() */
 	STRINGS_FOLLOWED,
 	STRING_OPENSSL_0 = STRINGS_FOLLOWED,
 	STRING_OPENSSL_1,
@@ -148,6 +149,7 @@ enum tls_string {
 	STRING_BORINGSSL,
 	STRING_GNUTLS,
 	STRING_NSS,
+	STRING_RUSTLS,
 	STRINGS_MAX,
 };
 #define STRINGS_LABELS ((1U << (LABEL_MAX - 1)) - 1)
@@ -182,6 +184,7 @@ extern const struct tls_library golang;
 extern const struct tls_library gnutls;
 extern const struct tls_library nss;
 extern const struct tls_library openssl;
+extern const struct tls_library rustls;
 
 /* All libraries, NULL-terminated. */
 extern const struct tls_library *const tls_libraries[];

@@ -16,7 +16,7 @@ _Static_assert(sizeof(struct place) == 20, "place");
 _Static_assert(sizeof(struct tls_recipe) == 32, "tls_recipe");
 _Static_assert(sizeof(struct tls_site) == 96, "tls_site");
 _Static_assert(sizeof(struct tls_secret) == 176, "tls_secret");
-_Static_assert(sizeof(struct tls_sites) == 4040, "tls_sites");
+_Static_assert(sizeof(struct tls_sites) == 5448, "tls_sites");
 
 #define STRING_MAX   1024
 #define RECIPES_EACH (2 * TLS_SITES_MAX + TLS_RECORDS_MAX)
