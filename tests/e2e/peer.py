@@ -224,10 +224,10 @@ def serve_connection(sock, context, report, args):
 
 def listen(args):
     if args.host == "dual":
-        return socket.create_server(("::", 0), family=socket.AF_INET6, dualstack_ipv6=True,
+        return socket.create_server(("::", args.port), family=socket.AF_INET6, dualstack_ipv6=True,
                                     backlog=256)
     family = socket.AF_INET6 if ":" in args.host else socket.AF_INET
-    return socket.create_server((args.host, 0), family=family, backlog=256)
+    return socket.create_server((args.host, args.port), family=family, backlog=256)
 
 
 def server(args):

@@ -237,8 +237,11 @@ class ProofCase(Case):
         target.truth = case.path("truth")  # what the peers know
         target.keylog = case.path("keylog")
         target.peer, target.peer_port = case.peer_server("mark", "--keylog", target.truth)
+        # For clients that can't be told which version to take.
+        target.peer12, target.peer12_port = case.peer_server("mark", "--keylog", target.truth,
+                                                             "--tls", "1.2")
         target.server_port = free_port()  # for programs that serve
-        target.wire = Wire(case, target.peer_port, target.server_port, **wire)
+        target.wire = Wire(case, target.peer_port, target.peer12_port, target.server_port, **wire)
 
     @staticmethod
     def start_tap(target, case, *args, subcommand="keys", **keywords):

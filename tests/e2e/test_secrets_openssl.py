@@ -61,6 +61,9 @@ class System(Tools):
         mark, own = self.mark(), self.path("own")
         curl = self.curl(mark, self.peer_port, "--tlsv" + tls, "--tls-max", tls, own=own)
         self.prove(mark, pid=curl.pid, truth=own, tls=tls)
+        # Without the key log tshark shows nothing, so it is the key log that opens it.
+        self.assertEqual({stream.sent + stream.received
+                          for stream in self.wire.streams(os.devnull)}, {b""})
 
     def test_client_tls12(self):
         self.check_curl("1.2")
