@@ -35,6 +35,7 @@ void targets_done(struct targets *targets)
 	}
 	free(targets->items);
 	free(targets->seen);
+	resolve_done(&targets->resolve);
 	targets->items = NULL;
 	targets->seen = NULL;
 	targets->count = targets->seen_count = 0;
@@ -80,14 +81,35 @@ static void describe(const struct target *t, const struct tls_sites *s)
 			    s->missing[i]->costs);
 }
 
+/* Where a connection ends or uses its socket is no use by itself. */
+static bool moves_plaintext(const struct tls_sites *found)
+{
+	for (size_t i = 0; i < found->count; i++) {
+		enum tls_role role = found->site[i].recipe->role;
+
+		if (role == ROLE_TRANSFER || role == ROLE_SENDFILE)
+			return true;
+	}
+	return false;
+}
+
 static bool is_wanted(const struct targets *targets, const struct target *t)
 {
 	for (size_t i = 0; i < t->found_count; i++) {
-		if ((targets->plaintext && t->found[i].count) ||
+		if ((targets->plaintext && moves_plaintext(&t->found[i])) ||
 		    (targets->secrets && t->found[i].secret_count))
 			return true;
 	}
 	return false;
+}
+
+/* A library that was recognised, and why there is nothing to do with it. */
+static void describe_unwanted(const struct target *t, const char *path)
+{
+	for (size_t i = 0; i < t->found_count; i++) {
+		for (size_t k = 0; k < t->found[i].problem_count; k++)
+			log_verbose("%s: %s", path, t->found[i].problem[k]);
+	}
 }
 
 /* The name behind links, as the kernel has it; the one given when there is no other. */
@@ -104,11 +126,14 @@ static char *real_path(int fd, const char *path)
 	return strdup(target);
 }
 
-/* Takes fd over. 0; -EEXIST when the file has been looked at before; else as targets_add_path(). */
-static int add_fd(struct targets *targets, int fd, const char *path)
+/*
+ * Takes fd over. pid: as in resolve_file(). 0; -EEXIST when the file has been looked at before; else
+ * as targets_add_path().
+ */
+static int add_fd(struct targets *targets, int fd, pid_t pid, const char *path)
 {
 	struct target t = { .fd = fd }, *items;
-	struct image *image = NULL;
+	struct resolved resolved;
 	struct stat st;
 	int r;
 
@@ -119,13 +144,15 @@ static int add_fd(struct targets *targets, int fd, const char *path)
 	r = is_seen(targets, st.st_dev, st.st_ino) ? -EEXIST : see(targets, st.st_dev, st.st_ino);
 	if (r)
 		goto fail;
-	r = image_open_fd(fd, &image);
-	if (r)
-		goto fail;
-	r = tls_resolve(image, &t.found, &t.found_count);
-	image_free(image);
-	if (!r && !is_wanted(targets, &t))
+	r = resolve_file(&targets->resolve, fd, pid, &resolved);
+	if (!r) {
+		t.found = resolved.found;
+		t.found_count = resolved.count;
+	}
+	if (!r && !is_wanted(targets, &t)) {
+		describe_unwanted(&t, path);
 		r = -ENOENT;
+	}
 	if (r) {
 		r = r == -ENOENT ? -ESRCH : r;
 		goto fail;
@@ -159,18 +186,18 @@ int targets_add_path(struct targets *targets, const char *path)
 
 	if (fd < 0)
 		return -errno;
-	r = add_fd(targets, fd, path);
+	r = add_fd(targets, fd, 0, path);
 	return r == -EEXIST ? 0 : r;
 }
 
 /* What can't be used is passed over: nobody asked for this very file. */
-static int add_found(struct targets *targets, int fd, const char *path)
+static int add_found(struct targets *targets, int fd, pid_t pid, const char *path)
 {
 	int r;
 
 	if (fd < 0)
 		return 0;
-	r = add_fd(targets, fd, path);
+	r = add_fd(targets, fd, pid, path);
 	if (r && r != -EEXIST && r != -ENOMEM)
 		log_verbose("%s: passed over: %s", path,
 			    r == -ESRCH ? "no TLS function in it" : strerror(-r));
@@ -199,7 +226,8 @@ int targets_add_system(struct targets *targets)
 		const char *path = found.gl_pathv[i];
 
 		if (tls_by_soname(file_name(path)))
-			r = add_found(targets, open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), path);
+			r = add_found(targets, open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), 0,
+				      path);
 	}
 	globfree(&found);
 	return r;
@@ -208,11 +236,12 @@ int targets_add_system(struct targets *targets)
 static int add_map(void *arg, pid_t pid, const struct procfs_map *map)
 {
 	struct targets *targets = arg;
+	/* Secrets are found without symbols: in a module of Python or of the JVM as well. */
+	bool known = targets->secrets || tls_by_soname(file_name(map->path));
 
-	if (!tls_by_soname(file_name(map->path)) ||
-	    is_seen(targets, makedev(map->major, map->minor), map->inode))
+	if (!known || is_seen(targets, makedev(map->major, map->minor), map->inode))
 		return 0;
-	return add_found(targets, procfs_open_map(pid, map), map->path);
+	return add_found(targets, procfs_open_map(pid, map), pid, map->path);
 }
 
 /* Programs with TLS linked in: Node and its like. Most executables have no such function. */
@@ -222,7 +251,7 @@ static int add_exe(struct targets *targets, pid_t pid)
 
 	if (fd < 0)
 		return 0;
-	r = add_fd(targets, fd, "");
+	r = add_fd(targets, fd, pid, "");
 	return r == -ENOMEM ? r : 0;
 }
 

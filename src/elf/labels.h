@@ -21,6 +21,8 @@
 #define LABEL_PLACES_MAX 1024
 #define LABEL_REFS_MAX	 4096
 #define LABEL_CALLS_MAX	 4096
+#define LABEL_TRIES_MAX	 (1U << 20) /* constants that may be a reference */
+#define LABEL_STEPS_MAX	 (1U << 20) /* instructions that are followed, from all references */
 
 /* Where a string is. */
 struct label_place {

@@ -10,13 +10,15 @@
 #define FORKS_MAX  256
 #define VISITS_MAX 4 /* of one fork: a loop's second round knows what the first one changed */
 #define STEPS_MAX  16384
-#define CODE_PART  512
+#define CODE_PART  4096
 /* Without a table of functions: a function is smaller, a jump further than this leaves it. */
 #define NEAR_MAX 16384
 /* What a called function may change behind an address that it got. */
 #define CHANGED_MAX 8
 /* In the middle of a function the frame pointer, if it is one, is somewhere else in the frame. */
 #define FRAME_APART (INT64_C(1) << 32)
+/* No frame reaches further; sums with what is within do not overflow. */
+#define FRAME_MAX (INT64_C(1) << 40)
 
 static const struct value_of unknown;
 
@@ -50,7 +52,12 @@ struct walk {
 	size_t way_count;
 	struct fork fork[FORKS_MAX];
 	size_t fork_count;
-	size_t steps;
+	size_t steps;	/* left */
+	size_t *shared; /* left, for other walks as well; may be NULL */
+	/* Code that was read last. */
+	uint8_t code[CODE_PART];
+	uint64_t code_vaddr;
+	size_t code_len;
 };
 
 bool value_is(struct value_of value, int64_t num)
@@ -91,11 +98,12 @@ static void reg_set(struct trace *trace, uint8_t reg, struct value_of value)
 		trace->reg[reg] = value;
 }
 
-static struct value_of plus(struct value_of value, int64_t num)
+struct value_of value_plus(struct value_of value, int64_t num)
 {
 	value.num = (int64_t)((uint64_t)value.num + (uint64_t)num);
 	if (value.kind == VALUE_UNKNOWN || (value.kind == VALUE_PATH && value.width < 8) ||
-	    (value.kind == VALUE_PATH && value.num != (int32_t)value.num))
+	    (value.kind == VALUE_PATH && value.num != (int32_t)value.num) ||
+	    (value.kind == VALUE_FRAME && (value.num < -FRAME_MAX || value.num > FRAME_MAX)))
 		return unknown;
 	return value;
 }
@@ -103,8 +111,8 @@ static struct value_of plus(struct value_of value, int64_t num)
 static struct value_of sum(struct value_of a, struct value_of b)
 {
 	if (b.kind == VALUE_CONST)
-		return plus(a, b.num);
-	return a.kind == VALUE_CONST ? plus(b, a.num) : unknown;
+		return value_plus(a, b.num);
+	return a.kind == VALUE_CONST ? value_plus(b, a.num) : unknown;
 }
 
 /* What a load of width bytes from a path's end gets. */
@@ -146,7 +154,7 @@ struct value_of trace_address(const struct trace *trace, const struct insn *insn
 		else if (insn->scale != 1)
 			index = unknown;
 	}
-	return plus(sum(base, index), insn->disp);
+	return value_plus(sum(base, index), insn->disp);
 }
 
 static void slots_forget(struct trace *trace, int64_t low, int64_t high)
@@ -184,7 +192,7 @@ static struct value_of slot_get(const struct trace *trace, int64_t off, uint8_t 
 static struct value_of load(const struct trace *trace, const struct insn *insn, uint8_t width,
 			    int64_t further)
 {
-	struct value_of address = plus(trace_address(trace, insn), further);
+	struct value_of address = value_plus(trace_address(trace, insn), further);
 
 	if (address.kind == VALUE_FRAME)
 		return slot_get(trace, address.num, width);
@@ -273,7 +281,7 @@ static void stack_move(struct trace *trace, const struct insn *insn)
 	if (insn->kind == INSN_PUSH && insn->src == INSN_REG_NONE)
 		value = insn->memory ? load(trace, insn, 8, 0) : constant(insn->value);
 	if (insn->kind == INSN_PUSH) {
-		top = plus(top, -8);
+		top = value_plus(top, -8);
 		reg_set(trace, stack, top);
 		if (top.kind == VALUE_FRAME)
 			slot_set(trace, top.num, 8, value);
@@ -283,7 +291,7 @@ static void stack_move(struct trace *trace, const struct insn *insn)
 	if (insn->dst != INSN_REG_NONE)
 		reg_set(trace, insn->dst,
 			top.kind == VALUE_FRAME ? slot_get(trace, top.num, 8) : unknown);
-	reg_set(trace, stack, plus(top, 8));
+	reg_set(trace, stack, value_plus(top, 8));
 }
 
 static void called(struct trace *trace)
@@ -309,8 +317,9 @@ static struct value_of result(const struct trace *trace, const struct insn *insn
 	case INSN_CONST:
 		return constant(insn->value);
 	case INSN_LEA:
-		return insn->src != INSN_REG_NONE ? plus(trace_reg(trace, insn->src), insn->disp)
-						  : trace_address(trace, insn);
+		return insn->src != INSN_REG_NONE
+			       ? value_plus(trace_reg(trace, insn->src), insn->disp)
+			       : trace_address(trace, insn);
 	case INSN_ADD:
 		return sum(trace_reg(trace, insn->dst),
 			   insn->memory ? load(trace, insn, 8, 0) : trace_reg(trace, insn->src));
@@ -337,7 +346,7 @@ static void apply(struct trace *trace, const struct insn *insn)
 	if (insn->kind == INSN_LOAD && insn->dst2 != INSN_REG_NONE)
 		value2 = load(trace, insn, insn->width, insn->width);
 	if (insn->step)
-		base = plus(trace_reg(trace, insn->base), insn->step);
+		base = value_plus(trace_reg(trace, insn->base), insn->step);
 	regs_forget(trace, insn->writes);
 	if (insn->step)
 		reg_set(trace, insn->base, base);
@@ -367,21 +376,36 @@ static void fork_add(struct walk *walk, const struct trace *trace, uint64_t vadd
 	walk->way_count++;
 }
 
+static bool step_left(struct walk *walk)
+{
+	if (!walk->steps || (walk->shared && !*walk->shared))
+		return false;
+	walk->steps--;
+	if (walk->shared)
+		--*walk->shared;
+	return true;
+}
+
+static int decode(struct walk *walk, const struct trace *trace, struct insn *ret_insn)
+{
+	uint64_t pos = trace->vaddr - walk->code_vaddr;
+
+	if (pos >= walk->code_len || walk->code_len - pos < INSN_LEN_MAX) {
+		walk->code_vaddr = trace->vaddr;
+		walk->code_len = image_code_copy(walk->image, trace->vaddr, walk->code, CODE_PART);
+		pos = 0;
+	}
+	return insn_decode(trace->abi->machine, walk->code + pos, walk->code_len - pos,
+			   trace->vaddr, ret_insn);
+}
+
 static int walk_way(struct walk *walk, struct trace *trace)
 {
-	const uint8_t *code = NULL;
-	size_t pos = 0, len = 0;
 	struct insn insn;
 	int r;
 
-	while (walk->steps++ < STEPS_MAX && trace->vaddr >= trace->low &&
-	       trace->vaddr < trace->high) {
-		if (len - pos < INSN_LEN_MAX) {
-			code = image_code_part(walk->image, trace->vaddr, CODE_PART, &len);
-			pos = 0;
-		}
-		if (!code ||
-		    insn_decode(trace->abi->machine, code + pos, len - pos, trace->vaddr, &insn))
+	while (trace->vaddr >= trace->low && trace->vaddr < trace->high && step_left(walk)) {
+		if (decode(walk, trace, &insn))
 			return 0;
 		r = walk->fn(walk->arg, trace, trace->vaddr, &insn);
 		if (r)
@@ -393,7 +417,6 @@ static int walk_way(struct walk *walk, struct trace *trace)
 		    insn.kind == INSN_RET || insn.kind == INSN_STOP)
 			return 0;
 		trace->vaddr += insn.len;
-		pos += insn.len;
 	}
 	return 0;
 }
@@ -439,6 +462,8 @@ int trace_walk(const struct image *image, const struct trace_start *start, trace
 	walk->image = image;
 	walk->fn = fn;
 	walk->arg = arg;
+	walk->steps = STEPS_MAX;
+	walk->shared = start->steps;
 	walk->way[0].abi = abi_find(image_machine(image));
 	if (walk->way[0].abi) {
 		start_state(start, &walk->way[0]);

@@ -55,6 +55,8 @@ struct trace_start {
 	bool known;
 	uint8_t reg;
 	uint64_t num;
+	/* How many instructions may be looked at, for several walks together; NULL: no such limit. */
+	size_t *steps;
 };
 
 /* The bounds of the function that vaddr is in, or a guess when the file does not tell. */
@@ -81,6 +83,8 @@ bool trace_leaves(const struct trace *trace, const struct insn *insn);
 
 bool value_is(struct value_of value, int64_t num);
 bool value_same(struct value_of a, struct value_of b);
+/* The value with num added; unknown when that is not certain. */
+struct value_of value_plus(struct value_of value, int64_t num);
 /* The place of a path that starts from what register reg holds. */
 struct place value_place(struct value_of value, uint8_t reg);
 

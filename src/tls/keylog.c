@@ -36,6 +36,8 @@ struct evidence {
 	bool inner_differs;
 	bool avoids_inner; /* there are ways on which it is not called */
 	uint64_t leaves;   /* a function that is jumped to */
+	int64_t member;	   /* as in the recipe */
+	bool has_member;   /* it is read */
 };
 
 static void paths_add(struct paths *paths, struct value_of path)
@@ -87,6 +89,13 @@ static int passes(const struct trace *trace, unsigned int arg)
 	return -1;
 }
 
+/* Not memcmp(): what is between the fields is anything. */
+static bool inner_same(const struct inner *a, const struct inner *b)
+{
+	return a->target == b->target && a->handle == b->handle && a->label == b->label &&
+	       a->random == b->random && a->secret == b->secret && a->len == b->len;
+}
+
 static void inner_note(const struct trace *trace, const struct insn *insn, unsigned int random,
 		       struct evidence *evidence)
 {
@@ -101,7 +110,7 @@ static void inner_note(const struct trace *trace, const struct insn *insn, unsig
 
 	if (inner.label < 0 || inner.secret < 0 || inner.len < 0)
 		return;
-	if (evidence->inner.target && memcmp(&evidence->inner, &inner, sizeof(inner)))
+	if (evidence->inner.target && !inner_same(&evidence->inner, &inner))
 		evidence->inner_differs = true;
 	evidence->inner = inner;
 }
@@ -127,11 +136,12 @@ static void read_note(const struct trace *trace, const struct insn *insn, struct
 {
 	struct value_of address = trace_address(trace, insn);
 
+	if (is_inside(address) && !address.loads && address.num == evidence->member && insn->memory)
+		evidence->has_member = true;
 	if (insn->kind == INSN_COMPARE && insn->value == RANDOM_SIZE)
 		evidence->bound = true;
 	if (insn->kind == INSN_LEA && insn->src != INSN_REG_NONE) {
-		address = trace_reg(trace, insn->src);
-		address.num += insn->disp;
+		address = value_plus(trace_reg(trace, insn->src), insn->disp);
 		if (is_inside(address))
 			paths_add(&evidence->reached, address);
 	} else if (insn->kind == INSN_LOAD && insn->width == 1 && is_inside(address)) {
@@ -213,8 +223,7 @@ static int on_access(void *arg, const struct trace *trace, uint64_t vaddr, const
 		value = trace_reg(trace, insn->src);
 	} else if (insn->kind == INSN_LEA && insn->src != INSN_REG_NONE) {
 		/* Short copies are done in place. */
-		value = trace_reg(trace, insn->src);
-		value.num += insn->disp;
+		value = value_plus(trace_reg(trace, insn->src), insn->disp);
 	} else if ((insn->kind != INSN_CALL && !trace_leaves(trace, insn)) ||
 		   !is_arg(trace_arg(trace, 0), 1)) {
 		return 0;
@@ -239,6 +248,17 @@ static void read_accessor(const struct image *image, const char *name, bool poin
 	else
 		trace_bounds(image, symbol.vaddr, &start.low, &start.high);
 	(void)trace_walk(image, &start, on_access, access);
+}
+
+bool keylog_pointer(const struct image *image, const char *name, struct value_of *ret_path)
+{
+	struct access access = { 0 };
+
+	read_accessor(image, name, true, &access);
+	if (access.paths.count != 1)
+		return false;
+	*ret_path = access.paths.path[0];
+	return true;
 }
 
 /*
@@ -314,7 +334,7 @@ static const char *make_site(const struct tls_input *input, const struct keylog_
 	uint16_t machine = image_machine(input->image);
 	struct trace_start start = { .vaddr = vaddr, .entry = true };
 	struct access access = { 0 };
-	struct evidence evidence = { 0 };
+	struct evidence evidence = { .member = recipe->member };
 	struct value_of path;
 	const char *doubt;
 	bool accessor;
@@ -322,6 +342,9 @@ static const char *make_site(const struct tls_input *input, const struct keylog_
 	trace_bounds(input->image, vaddr, &start.low, &start.high);
 	if (trace_walk(input->image, &start, on_insn, &evidence))
 		return "no secrets: the code of this machine is not understood";
+	if (recipe->member && !evidence.has_member)
+		return "no secrets: the function that gets them does not read the key log's "
+		       "callback";
 	if (inner_usable(&evidence) &&
 	    !image_offset(input->image, evidence.inner.target, &secret->offset)) {
 		inner_site(machine, &evidence.inner, secret);

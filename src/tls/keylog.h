@@ -20,6 +20,7 @@ struct keylog_recipe {
 	/* One that stores the client random's address at its argument 1. */
 	const char *pointer;
 	uint8_t len_width; /* bytes of the length */
+	int64_t member;	   /* the function has to read this one of the handle's; 0: it need not */
 };
 
 /*
@@ -29,5 +30,11 @@ struct keylog_recipe {
  */
 bool keylog_add(const struct tls_input *input, const struct keylog_recipe *recipe,
 		const struct value_of *random, struct tls_sites *sites);
+
+/*
+ * What an exported function f(handle, &pointer) stores: an address inside of what the handle leads
+ * to. False when there is none, or several.
+ */
+bool keylog_pointer(const struct image *image, const char *name, struct value_of *ret_path);
 
 #endif

@@ -7,6 +7,9 @@
 #include <string.h>
 
 const struct tls_library *const tls_libraries[] = {
+	&gnutls,
+	&golang,
+	/* The last one: it is also known by what others have as well. */
 	&openssl,
 	NULL,
 };
@@ -21,7 +24,7 @@ static const char *const strings[STRINGS_MAX] = {
 	[STRING_KEY_EXPANSION] = "key expansion", [STRING_OPENSSL_0] = "OpenSSL 0.",
 	[STRING_OPENSSL_1] = "OpenSSL 1.",	  [STRING_OPENSSL_3] = "OpenSSL 3.",
 	[STRING_OPENSSL_4] = "OpenSSL 4.",	  [STRING_LIBRESSL] = "LibreSSL ",
-	[STRING_BORINGSSL] = "BoringSSL",
+	[STRING_BORINGSSL] = "BoringSSL",	  [STRING_GNUTLS] = "Enabled GnuTLS ",
 };
 
 const char *tls_name(const struct tls_sites *sites)
@@ -67,7 +70,7 @@ bool tls_version(const struct tls_input *input, enum tls_string string, struct t
 	return false;
 }
 
-static int resolve_all(const struct tls_input *input, struct tls_sites *items, size_t *ret_count)
+static int resolve_all(struct tls_input *input, struct tls_sites *items, size_t *ret_count)
 {
 	size_t i, count = 0;
 
@@ -81,6 +84,7 @@ static int resolve_all(const struct tls_input *input, struct tls_sites *items, s
 			continue;
 		if (err)
 			return err;
+		input->taken = true;
 		count++;
 	}
 	*ret_count = count;
@@ -91,7 +95,7 @@ int tls_resolve(const struct image *image, struct tls_sites **ret_sites, size_t 
 {
 	const char *names[STRINGS_MAX];
 	struct labels labels;
-	struct tls_input input = { image, &labels };
+	struct tls_input input = { .image = image, .labels = &labels };
 	struct tls_sites *items;
 	int err;
 	int i;
@@ -110,6 +114,23 @@ int tls_resolve(const struct image *image, struct tls_sites **ret_sites, size_t 
 	}
 	*ret_sites = items;
 	return 0;
+}
+
+const char *tls_function_name(size_t index)
+{
+	for (size_t i = 0; tls_libraries[i]; i++) {
+		const struct tls_library *library = tls_libraries[i];
+		const char *const *name = library->secret_functions;
+
+		if (index < library->recipe_count)
+			return library->recipes[index].function;
+		index -= library->recipe_count;
+		for (; name && *name; name++) {
+			if (!index--)
+				return *name;
+		}
+	}
+	return NULL;
 }
 
 const struct tls_library *tls_by_soname(const char *filename)

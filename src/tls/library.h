@@ -132,6 +132,7 @@ enum tls_string {
 	STRING_OPENSSL_4,
 	STRING_LIBRESSL,
 	STRING_BORINGSSL,
+	STRING_GNUTLS,
 	STRINGS_MAX,
 };
 #define STRINGS_LABELS ((1U << (LABEL_MAX - 1)) - 1)
@@ -140,11 +141,16 @@ enum tls_string {
 struct tls_input {
 	const struct image *image;
 	const struct labels *labels; /* by enum tls_string */
+	bool taken;		     /* a library that was found before uses them */
 };
 
 struct tls_library {
 	const char *name;	   /* "openssl" */
 	const char *const *soname; /* file name prefixes, NULL-terminated: "libssl.so" */
+	/* What it looks up by name: the user may say where these are. */
+	const struct tls_recipe *recipes;
+	size_t recipe_count;
+	const char *const *secret_functions; /* NULL-terminated; NULL: none */
 	/*
 	 * Fills sites, which is all 0 but for library, from a file. -ENOENT when the file has
 	 * nothing of this library; -ENOMEM.
@@ -152,6 +158,8 @@ struct tls_library {
 	int (*resolve)(const struct tls_input *input, struct tls_sites *sites);
 };
 
+extern const struct tls_library golang;
+extern const struct tls_library gnutls;
 extern const struct tls_library openssl;
 
 /* All libraries, NULL-terminated. */
@@ -162,6 +170,8 @@ extern const struct tls_library *const tls_libraries[];
  * and what reading the file says.
  */
 int tls_resolve(const struct image *image, struct tls_sites **ret_sites, size_t *ret_count);
+/* Number index of those names, of all libraries; NULL behind the last one. */
+const char *tls_function_name(size_t index);
 /* Does a file name (no directory) look like one of the libraries? NULL when not. */
 const struct tls_library *tls_by_soname(const char *filename);
 

@@ -526,9 +526,15 @@ static const struct keylog_recipe keylog = {
 static void secrets_add(const struct tls_input *input, struct tls_sites *sites)
 {
 	struct keyblock keyblock;
-	bool have = !keyblock_find(input, &keyblock);
 	bool labels = input->labels->found & 1U << STRING_CLIENT_RANDOM;
+	bool have;
 
+	if (input->taken) {
+		tls_problem(sites, "no secrets: another TLS library is in the same file, and whose "
+				   "labels are whose is not certain");
+		return;
+	}
+	have = !keyblock_find(input, &keyblock);
 	if (labels && keylog_add(input, &keylog, have ? &keyblock.random : NULL, sites))
 		return;
 	if (have)
@@ -602,8 +608,13 @@ static const char *const sonames[] = {
 	NULL,
 };
 
+static const char *const secret_functions[] = { "ssl_log_secret", NULL };
+
 const struct tls_library openssl = {
 	.name = "openssl",
 	.soname = sonames,
+	.recipes = recipes,
+	.recipe_count = RECIPES_MAX,
+	.secret_functions = secret_functions,
 	.resolve = openssl_resolve,
 };
