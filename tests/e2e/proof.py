@@ -210,6 +210,27 @@ def exchange(port, request, answer, keylog, tls=None, session=None):
             return context, conn.session
 
 
+class AloneCase:
+    """With ProofCase: every test has a scene and a cleartap of its own."""
+
+    @classmethod
+    def setUpClass(cls):
+        Case.setUpClass.__func__(cls)
+
+    @classmethod
+    def tearDownClass(cls):
+        pass
+
+    def scene(self, prefix=()):
+        self.set_scene(self, self, prefix)
+
+    def keys(self, *args, **keywords):
+        self.start_tap(self, self, *args, **keywords)
+
+    def end(self):
+        self.end_scene(self)
+
+
 class ProofCase(Case):
     """The tests of a class share one cleartap, one tcpdump and one peer: starting costs the most.
 
@@ -232,16 +253,20 @@ class ProofCase(Case):
         cls.start_tap(cls, cls.shared, *cls.tap_args())
 
     @staticmethod
-    def set_scene(target, case, **wire):
-        """Everything but cleartap, as attributes of a class or of one of its tests."""
+    def set_scene(target, case, prefix=()):
+        """Everything but cleartap, as attributes of a class or of one of its tests.
+
+        prefix: a command that runs others in a network namespace."""
         target.truth = case.path("truth")  # what the peers know
         target.keylog = case.path("keylog")
-        target.peer, target.peer_port = case.peer_server("mark", "--keylog", target.truth)
+        target.peer, target.peer_port = case.peer_server("mark", "--keylog", target.truth,
+                                                         prefix=prefix)
         # For clients that can't be told which version to take.
         target.peer12, target.peer12_port = case.peer_server("mark", "--keylog", target.truth,
-                                                             "--tls", "1.2")
+                                                             "--tls", "1.2", prefix=prefix)
         target.server_port = free_port()  # for programs that serve
-        target.wire = Wire(case, target.peer_port, target.peer12_port, target.server_port, **wire)
+        target.wire = Wire(case, target.peer_port, target.peer12_port, target.server_port,
+                           prefix=prefix)
 
     @staticmethod
     def start_tap(target, case, *args, subcommand="keys", **keywords):
