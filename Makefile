@@ -8,7 +8,8 @@ PACKAGES := gcc clang llvm meson ninja-build bpftool pkg-config libbpf-dev libel
 	uthash-dev
 TEST_PACKAGES := $(PACKAGES) libcmocka-dev libclang-rt-14-dev clang-format mandoc binutils \
 	python3 curl openssl libssl-dev nginx-light redis-server redis-tools haproxy stunnel4 \
-	iproute2 procps util-linux binutils-aarch64-linux-gnu libc6-arm64-cross
+	iproute2 procps util-linux binutils-aarch64-linux-gnu libc6-arm64-cross golang-go caddy strace \
+	tcpdump tshark npm:npm chromium
 BENCH_PACKAGES := $(TEST_PACKAGES) wrk
 
 all: $(BUILD)/build.ninja

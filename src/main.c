@@ -16,6 +16,7 @@ static const struct subcommand {
 } subcommands[] = {
 	{ "tls", cmd_tls, "print the plaintext of TLS connections" },
 	{ "keys", cmd_keys, "print the secrets of TLS connections as a key log" },
+	{ "explain", cmd_explain, "say what is probed in a file or process, and how it was found" },
 	{ "doctor", cmd_doctor, "say what this kernel and this user allow" },
 };
 

@@ -194,8 +194,8 @@ class Runner:
         sys.path.insert(0, folder)
         os.environ["CLEARTAP_BUILD"] = os.path.join(ROOT, self.args.build)
         result = StreamedResult(self.results)
-        for suite in self.e2e_suites(folder):
-            suite.run(result)
+        # As one: with several, unittest would tear down the last class of each a second time.
+        unittest.TestSuite(self.e2e_suites(folder)).run(result)
 
     def e2e_suites(self, folder):
         """The tests that are wanted, grouped by class so that class set-up runs once."""

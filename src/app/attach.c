@@ -8,6 +8,7 @@
 
 #include "app/command.h"
 #include "app/log.h"
+#include "app/resolve.h"
 #include "app/selection.h"
 #include "app/session.h"
 #include "app/targets.h"
@@ -16,24 +17,6 @@
 #include "proc/procfs.h"
 #include "util/exitcode.h"
 
-static const char *explain(int r, bool plaintext)
-{
-	if (r == -ESRCH && !plaintext)
-		return "no place was found in it where it has secrets in its hands";
-	switch (-r) {
-	case ENOEXEC:
-		return "this is not an ELF library or program";
-	case EOPNOTSUPP:
-		return "this is for another architecture";
-	case ESRCH:
-		return "there are no TLS functions in it (a stripped static program has no "
-		       "symbols)";
-	case EFBIG:
-		return "this is too large";
-	}
-	return strerror(-r);
-}
-
 static int add_given(struct targets *targets, const struct option_list *paths)
 {
 	for (size_t i = 0; i < paths->count; i++) {
@@ -41,7 +24,15 @@ static int add_given(struct targets *targets, const struct option_list *paths)
 
 		if (!r)
 			continue;
-		log_error("--libssl %s: %s", paths->items[i], explain(r, targets->plaintext));
+		if (r == RESOLVE_REFUSED)
+			return EXITCODE_USAGE;
+		if (r == -ESRCH && !targets->plaintext)
+			log_error("--libssl %s: no place was found in it where it has secrets in "
+				  "its hands",
+				  paths->items[i]);
+		else
+			log_error("--libssl %s: %s", paths->items[i],
+				  r == -ENOENT ? strerror(ENOENT) : resolve_error(r));
 		return r == -EACCES || r == -EPERM ? EXITCODE_DENIED : EXITCODE_NOTHING;
 	}
 	return 0;
@@ -80,7 +71,7 @@ static void warn_without_tls(const struct targets *targets, const struct option_
 	}
 }
 
-int attach_find(struct targets *targets, const struct selection *sel,
+static int find(struct targets *targets, const struct selection *sel,
 		const struct session_request *request)
 {
 	int r = 0;
@@ -109,6 +100,16 @@ int attach_find(struct targets *targets, const struct selection *sel,
 		log_error("found no TLS library: install OpenSSL, or name the library or program "
 			  "with --libssl PATH");
 	return r ? EXITCODE_FAILURE : EXITCODE_NOTHING;
+}
+
+int attach_find(struct targets *targets, const struct selection *sel,
+		const struct session_request *request)
+{
+	int r = find(targets, sel, request);
+
+	/* Now, because we are root no longer than this. */
+	resolve_save(&targets->resolve);
+	return r;
 }
 
 static uint64_t cookie_of(const struct tls_site *site, size_t file)

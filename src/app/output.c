@@ -75,7 +75,11 @@ static void push(struct output *output, bool flush)
 
 static void reopen(struct output *output)
 {
-	if (!atomic_exchange(&output->reopen, false) || output->error)
+	/* Asked before each record: a plain load. */
+	if (!atomic_load_explicit(&output->reopen, memory_order_relaxed))
+		return;
+	output->reopen = false;
+	if (output->error)
 		return;
 	for (size_t i = 0; i < output->config.outlets; i++)
 		outlet_reopen(&output->config.outlet[i]);
@@ -192,26 +196,31 @@ static void finish(struct output *output)
 	push(output, true);
 }
 
+/* As queue_read(); a poke ends one wait, and the next one begins with what it was for. */
+static int take(struct output *output, int timeout_ms)
+{
+	reopen(output);
+	return queue_read(output->config.queue, timeout_ms, on_record, output);
+}
+
 static void *work(void *arg)
 {
 	struct output *output = arg;
-	struct queue *queue = output->config.queue;
 
 	/* Printing may wait; what session.c gave to the reading thread is not for this one. */
 	(void)setpriority(PRIO_PROCESS, 0, 0);
 	for (;;) {
-		int r = queue_read(queue, 0, on_record, output);
+		int r = take(output, 0);
 
-		reopen(output);
 		/* Nothing waits: show what there is, half characters a little later. */
 		if (r == 0)
 			push(output, false);
 		if (r == 0)
-			r = queue_read(queue, HOLD_MS, on_record, output);
+			r = take(output, HOLD_MS);
 		if (r == 0)
 			push(output, true);
 		if (r == 0)
-			r = queue_read(queue, -1, on_record, output);
+			r = take(output, -1);
 		if (r == -EPIPE)
 			break;
 	}

@@ -294,13 +294,25 @@ static int check_namespace(void)
 	return EXITCODE_DENIED;
 }
 
+static int check_probes(struct session *s)
+{
+	const struct session_request *request = s->request;
+
+	if (request->probes.count && request->libraries.count != 1) {
+		log_error("--probe goes with one --libssl: an offset means a place in one file");
+		return EXITCODE_USAGE;
+	}
+	return resolve_init(&s->targets.resolve, &request->probes, !request->no_cache);
+}
+
 static int start(struct session *s, size_t *ret_probes)
 {
 	int r = check_ready_fd(s->request);
 
 	if (!r)
+		r = check_probes(s);
+	if (!r)
 		r = check_namespace();
-
 	if (!r)
 		r = selection_init(&s->selection, s->request);
 	if (!r)

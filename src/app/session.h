@@ -14,6 +14,8 @@
 /* What the user asked for. */
 struct session_request {
 	struct option_list libraries; /* --libssl */
+	struct option_list probes;    /* --probe */
+	bool no_cache;
 	struct option_list pids;
 	struct option_list uids;
 	struct option_list comms;

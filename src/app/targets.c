@@ -48,6 +48,7 @@ void targets_done(struct targets *targets)
 	}
 	free(targets->items);
 	free(targets->seen);
+	resolve_done(&targets->resolve);
 	targets->items = NULL;
 	targets->seen = NULL;
 	targets->count = targets->seen_count = 0;
@@ -138,11 +139,14 @@ static char *real_path(int fd, const char *path)
 	return strdup(target);
 }
 
-/* Takes fd over. 0; -EEXIST when the file has been looked at before; else as targets_add_path(). */
-static int add_fd(struct targets *targets, int fd, const char *path)
+/*
+ * Takes fd over. pid: as in resolve_file(). 0; -EEXIST when the file has been looked at before; else
+ * as targets_add_path().
+ */
+static int add_fd(struct targets *targets, int fd, pid_t pid, const char *path)
 {
 	struct target t = { .fd = fd }, *items;
-	struct image *image = NULL;
+	struct resolved resolved;
 	struct stat st;
 	int r;
 
@@ -153,11 +157,11 @@ static int add_fd(struct targets *targets, int fd, const char *path)
 	r = is_seen(targets, st.st_dev, st.st_ino) ? -EEXIST : see(targets, st.st_dev, st.st_ino);
 	if (r)
 		goto fail;
-	r = image_open_fd(fd, &image);
-	if (r)
-		goto fail;
-	r = tls_resolve(image, &t.found, &t.found_count);
-	image_free(image);
+	r = resolve_file(&targets->resolve, fd, pid, &resolved);
+	if (!r) {
+		t.found = resolved.found;
+		t.found_count = resolved.count;
+	}
 	if (!r && !is_wanted(targets, &t)) {
 		describe_unwanted(&t, path);
 		r = -ENOENT;
@@ -196,13 +200,13 @@ static int open_file(const char *path)
 }
 
 /* What can't be used is passed over: nobody asked for this very file. */
-static int add_found(struct targets *targets, int fd, const char *path)
+static int add_found(struct targets *targets, int fd, pid_t pid, const char *path)
 {
 	int r;
 
 	if (fd < 0)
 		return 0;
-	r = add_fd(targets, fd, path);
+	r = add_fd(targets, fd, pid, path);
 	if (r && r != -EEXIST && r != -ENOMEM)
 		log_verbose("%s: passed over: %s", path,
 			    r == -ESRCH ? "no TLS function in it" : strerror(-r));
@@ -216,8 +220,8 @@ static const char *file_name(const char *path)
 	return slash ? slash + 1 : path;
 }
 
-/* The files that a library loads later, beside it; root: in front of all paths. */
-static int add_companions(struct targets *targets, const char *root, const char *path)
+/* The files that a library loads later, beside it; pid as in add_fd(), root: before all paths. */
+static int add_companions(struct targets *targets, pid_t pid, const char *root, const char *path)
 {
 	const char *name = file_name(path), *const * companion;
 	const struct tls_library *library = tls_by_soname(name);
@@ -230,7 +234,7 @@ static int add_companions(struct targets *targets, const char *root, const char 
 
 		if (asprintf(&beside, "%s%.*s%s", root, (int)(name - path), path, *companion) < 0)
 			return -ENOMEM;
-		r = add_found(targets, open_file(beside), beside);
+		r = add_found(targets, open_file(beside), pid, beside);
 		free(beside);
 	}
 	return r;
@@ -242,10 +246,10 @@ int targets_add_path(struct targets *targets, const char *path)
 
 	if (fd < 0)
 		return fd;
-	r = add_fd(targets, fd, path);
+	r = add_fd(targets, fd, 0, path);
 	if (r && r != -EEXIST)
 		return r;
-	return add_companions(targets, "", path);
+	return add_companions(targets, 0, "", path);
 }
 
 int targets_add_system(struct targets *targets)
@@ -264,9 +268,9 @@ int targets_add_system(struct targets *targets)
 
 		if (!tls_by_soname(file_name(path)))
 			continue;
-		r = add_found(targets, open_file(path), path);
+		r = add_found(targets, open_file(path), 0, path);
 		if (!r)
-			r = add_companions(targets, "", path);
+			r = add_companions(targets, 0, "", path);
 	}
 	globfree(&found);
 	return r;
@@ -275,15 +279,16 @@ int targets_add_system(struct targets *targets)
 static int add_map(void *arg, pid_t pid, const struct procfs_map *map)
 {
 	struct targets *targets = arg;
+	/* Secrets are found without symbols: in a module of Python or of the JVM as well. */
+	bool known = targets->secrets || tls_by_soname(file_name(map->path));
 	char root[32];
 	int r;
 
-	if (!tls_by_soname(file_name(map->path)) ||
-	    is_seen(targets, makedev(map->major, map->minor), map->inode))
+	if (!known || is_seen(targets, makedev(map->major, map->minor), map->inode))
 		return 0;
-	r = add_found(targets, procfs_open_map(pid, map), map->path);
+	r = add_found(targets, procfs_open_map(pid, map), pid, map->path);
 	snprintf(root, sizeof(root), "/proc/%d/root", pid);
-	return r ? r : add_companions(targets, root, map->path);
+	return r ? r : add_companions(targets, pid, root, map->path);
 }
 
 /* Programs with TLS linked in: Node and its like. Most executables have no such function. */
@@ -293,7 +298,7 @@ static int add_exe(struct targets *targets, pid_t pid)
 
 	if (fd < 0)
 		return 0;
-	r = add_fd(targets, fd, "");
+	r = add_fd(targets, fd, pid, "");
 	return r == -ENOMEM ? r : 0;
 }
 

@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "app/resolve.h"
 #include "tls/library.h"
 
 struct target {
@@ -23,6 +24,7 @@ struct target {
 struct targets {
 	bool plaintext; /* files with plaintext functions count */
 	bool secrets;	/* files where secrets are handed over count */
+	struct resolve resolve;
 	struct target *items;
 	size_t count;
 	struct seen_file *seen; /* files looked at, tapped or not */
@@ -33,7 +35,7 @@ void targets_done(struct targets *targets);
 
 /*
  * A file that the user named. -ENOENT when open(2) says so; -ENOEXEC, -EOPNOTSUPP ... as
- * image_open(); -ESRCH when there is no TLS function in it.
+ * resolve_file(); -ESRCH when there is no TLS function in it.
  */
 int targets_add_path(struct targets *targets, const char *path);
 /* Libraries in the folders of the dynamic linker. */

@@ -6,5 +6,6 @@
 int cmd_tls(int argc, char **argv);
 int cmd_keys(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
+int cmd_explain(int argc, char **argv);
 
 #endif

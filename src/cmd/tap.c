@@ -17,6 +17,8 @@
 static const struct option_def select_options[] = {
 	{ OPTION_LIST, "libssl", 0, FIELD(request.libraries), "PATH",
 	  "probe this library or static program only (repeatable)", 0, 0 },
+	{ OPTION_LIST, "probe", 0, FIELD(request.probes), "FUNCTION=OFFSET",
+	  "with --libssl: where FUNCTION is in the file (repeatable)", 0, 0 },
 	{ OPTION_LIST, "pid", 'p', FIELD(request.pids), "PID",
 	  "tap this process only (repeatable); others do not feel the probes", 0, 0 },
 	{ OPTION_FLAG, "children", 0, FIELD(request.children), NULL,
@@ -42,6 +44,8 @@ static const struct option_def run_options[] = {
 	{ OPTION_SIZE, "queue", 0, FIELD(request.queue_bytes), "SIZE",
 	  "memory for what a slow output has not taken yet (default 256M)", 2ULL << 20,
 	  64ULL << 30 },
+	{ OPTION_FLAG, "no-cache", 0, FIELD(request.no_cache), NULL, "look into all files again", 0,
+	  0 },
 	{ OPTION_NUMBER, "ready-fd", 0, FIELD(request.ready_fd), "N",
 	  "write a newline to descriptor N when all is attached", 0, INT32_MAX },
 	{ OPTION_COUNT, "verbose", 'v', FIELD(verbose), NULL,

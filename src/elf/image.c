@@ -12,35 +12,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "elf/image_inside.h"
 #include "elf/relr.h"
 
 /* Ceilings. Real files stay far below; a file above them was made to waste memory. */
 #define PHDRS_MAX    1024
-#define SEGMENTS_MAX 32
-#define SYMTAB_MAX   (UINT64_C(256) << 20)
-#define STRTAB_MAX   (UINT64_C(512) << 20)
 #define RELA_MAX     (UINT64_C(64) << 20)
-#define UNWIND_MAX   (UINT64_C(32) << 20)
+#define RELAS_PART   512
+#define SHSTRTAB_MAX (UINT64_C(4) << 20)
 #define NOTES_MAX    4096
-
-/* The part of a loaded segment that is in the file. */
-struct segment {
-	uint64_t vaddr;
-	uint64_t offset;
-	uint64_t len;
-	bool exec;
-};
-
-struct image {
-	Elf *elf;
-	int fd; /* -1: in memory */
-	uint64_t len;
-	uint16_t machine;
-	size_t segment_count;
-	struct segment segment[SEGMENTS_MAX];
-	const uint8_t *memory; /* the whole file; NULL when it is read from fd */
-	struct image *debug;   /* its symbols count as well; NULL: none */
-};
 
 static int header_check(const Elf64_Ehdr *ehdr)
 {
@@ -88,8 +68,11 @@ static int image_read_segments(struct image *image)
 	return 0;
 }
 
-/* Takes fd over, also when it fails. data is NULL when the image is to be read from fd. */
-static int image_new(int fd, const void *data, uint64_t len, const Elf64_Ehdr *ehdr,
+/*
+ * Takes fd over, also when it fails. data is NULL when the image is to be read from fd. loaded: the
+ * segments count; in a debug file they describe another file's bytes.
+ */
+static int image_new(int fd, const void *data, uint64_t len, const Elf64_Ehdr *ehdr, bool loaded,
 		     struct image **ret_image)
 {
 	struct image *image;
@@ -106,13 +89,14 @@ static int image_new(int fd, const void *data, uint64_t len, const Elf64_Ehdr *e
 	image->fd = fd;
 	image->len = len;
 	image->machine = ehdr->e_machine;
+	image->fixed = ehdr->e_type == ET_EXEC;
 	image->memory = data;
 	elf_version(EV_CURRENT);
 	/* libelf's type lacks the const; it only reads. */
 	image->elf = data ? elf_memory((char *)data, len) : elf_begin(fd, ELF_C_READ, NULL);
 	if (image->elf && elf_kind(image->elf) == ELF_K_ELF &&
 	    gelf_getclass(image->elf) == ELFCLASS64)
-		err = image_read_segments(image);
+		err = loaded ? image_read_segments(image) : 0;
 	else
 		err = -ENOEXEC;
 	if (err) {
@@ -128,7 +112,7 @@ close_fd:
 	return err;
 }
 
-int image_open_fd(int fd, struct image **ret_image)
+static int open_fd(int fd, bool loaded, struct image **ret_image)
 {
 	Elf64_Ehdr ehdr;
 	struct stat st;
@@ -151,7 +135,17 @@ int image_open_fd(int fd, struct image **ret_image)
 	own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 	if (own < 0)
 		return -errno;
-	return image_new(own, NULL, (uint64_t)st.st_size, &ehdr, ret_image);
+	return image_new(own, NULL, (uint64_t)st.st_size, &ehdr, loaded, ret_image);
+}
+
+int image_open_fd(int fd, struct image **ret_image)
+{
+	return open_fd(fd, true, ret_image);
+}
+
+int image_open_debug_fd(int fd, struct image **ret_image)
+{
+	return open_fd(fd, false, ret_image);
 }
 
 int image_open(const char *path, struct image **ret_image)
@@ -176,7 +170,7 @@ int image_open_memory(const void *data, size_t len, struct image **ret_image)
 	if (len > IMAGE_FILE_MAX)
 		return -EFBIG;
 	memcpy(&ehdr, data, sizeof(ehdr));
-	return image_new(-1, data, len, &ehdr, ret_image);
+	return image_new(-1, data, len, &ehdr, true, ret_image);
 }
 
 void image_free(struct image *image)
@@ -184,6 +178,12 @@ void image_free(struct image *image)
 	if (!image)
 		return;
 	image_free(image->debug);
+	if (image->source) {
+		image_free(image->source->found);
+		close(image->source->root);
+		free(image->source->path);
+		free(image->source);
+	}
 	elf_end(image->elf);
 	if (image->fd >= 0)
 		close(image->fd);
@@ -193,6 +193,16 @@ void image_free(struct image *image)
 uint16_t image_machine(const struct image *image)
 {
 	return image->machine;
+}
+
+bool image_fixed(const struct image *image)
+{
+	return image->fixed;
+}
+
+uint64_t image_len(const struct image *image)
+{
+	return image->len;
 }
 
 /* The bytes at vaddr: where they are in the file and how many of them are in that segment. */
@@ -251,6 +261,13 @@ int image_read(const struct image *image, uint64_t vaddr, void *buf, size_t len)
 	return file_read(image, offset, buf, len);
 }
 
+uint64_t image_loaded(const struct image *image, uint64_t vaddr)
+{
+	uint64_t offset, len;
+
+	return segment_find(image, false, vaddr, &offset, &len) ? len : 0;
+}
+
 static int segment_walk(const struct image *image, const struct segment *seg, uint8_t *buf,
 			size_t overlap, image_window_fn fn, void *arg)
 {
@@ -304,6 +321,19 @@ int image_offset(const struct image *image, uint64_t vaddr, uint64_t *ret_offset
 	return image_find(image, vaddr, ret_offset, &len) ? 0 : -EADDRNOTAVAIL;
 }
 
+int image_vaddr(const struct image *image, uint64_t offset, uint64_t *ret_vaddr)
+{
+	for (size_t i = 0; i < image->segment_count; i++) {
+		const struct segment *seg = &image->segment[i];
+
+		if (!seg->exec || offset < seg->offset || offset - seg->offset >= seg->len)
+			continue;
+		*ret_vaddr = seg->vaddr + (offset - seg->offset);
+		return 0;
+	}
+	return -EADDRNOTAVAIL;
+}
+
 const uint8_t *image_code_part(const struct image *image, uint64_t vaddr, size_t max,
 			       size_t *ret_len)
 {
@@ -324,6 +354,17 @@ const uint8_t *image_code_part(const struct image *image, uint64_t vaddr, size_t
 const uint8_t *image_code(const struct image *image, uint64_t vaddr, size_t *ret_len)
 {
 	return image_code_part(image, vaddr, IMAGE_CODE_MAX, ret_len);
+}
+
+size_t image_code_copy(const struct image *image, uint64_t vaddr, void *buf, size_t max)
+{
+	uint64_t offset, len;
+
+	if (!image_find(image, vaddr, &offset, &len))
+		return 0;
+	if (len > max)
+		len = max;
+	return file_read(image, offset, buf, len) ? 0 : len;
 }
 
 const char *rung_name(enum rung rung)
@@ -351,20 +392,19 @@ const char *rung_name(enum rung rung)
 	return "none";
 }
 
-/* A bounded view of one section's bytes; they may be unaligned. */
-struct bytes {
-	const char *data;
-	size_t len;
-};
+bool section_inside(const struct image *image, const GElf_Shdr *shdr, uint64_t max)
+{
+	return shdr->sh_size && shdr->sh_size <= max && shdr->sh_offset <= image->len &&
+	       shdr->sh_size <= image->len - shdr->sh_offset;
+}
 
-static bool section_read(const struct image *image, Elf_Scn *scn, const GElf_Shdr *shdr,
-			 uint64_t max, struct bytes *ret_bytes)
+bool section_read(const struct image *image, Elf_Scn *scn, const GElf_Shdr *shdr, uint64_t max,
+		  struct bytes *ret_bytes)
 {
 	Elf_Data *data;
 
 	/* libelf allocates sh_size before it looks whether the file has that much. */
-	if (!shdr->sh_size || shdr->sh_size > max || shdr->sh_offset > image->len ||
-	    shdr->sh_size > image->len - shdr->sh_offset)
+	if (!section_inside(image, shdr, max))
 		return false;
 	data = elf_rawdata(scn, NULL);
 	if (!data || !data->d_buf || data->d_size != shdr->sh_size)
@@ -372,110 +412,6 @@ static bool section_read(const struct image *image, Elf_Scn *scn, const GElf_Shd
 	ret_bytes->data = data->d_buf;
 	ret_bytes->len = data->d_size;
 	return true;
-}
-
-/* The first section of a type, and the string table that belongs to it. */
-static bool table_read(const struct image *image, uint32_t type, struct bytes *ret_symbols,
-		       struct bytes *ret_strings)
-{
-	Elf_Scn *scn = NULL, *strings;
-	GElf_Shdr shdr, strings_shdr;
-	const char *end;
-
-	while ((scn = elf_nextscn(image->elf, scn))) {
-		if (gelf_getshdr(scn, &shdr) && shdr.sh_type == type)
-			break;
-	}
-	if (!scn || shdr.sh_entsize != sizeof(Elf64_Sym))
-		return false;
-	strings = elf_getscn(image->elf, shdr.sh_link);
-	if (!strings || !gelf_getshdr(strings, &strings_shdr) ||
-	    strings_shdr.sh_type != SHT_STRTAB ||
-	    !section_read(image, scn, &shdr, SYMTAB_MAX, ret_symbols) ||
-	    !section_read(image, strings, &strings_shdr, STRTAB_MAX, ret_strings))
-		return false;
-	/* Everything before the last NUL is terminated: names need no further check. */
-	end = memrchr(ret_strings->data, '\0', ret_strings->len);
-	ret_strings->len = end ? (size_t)(end - ret_strings->data) + 1 : 0;
-	return true;
-}
-
-struct wanted {
-	const char *name;
-	struct symbol *symbol;
-};
-
-static int wanted_compare(const void *a, const void *b)
-{
-	return strcmp(((const struct wanted *)a)->name, ((const struct wanted *)b)->name);
-}
-
-static int name_compare(const void *name, const void *wanted)
-{
-	return strcmp(name, ((const struct wanted *)wanted)->name);
-}
-
-/* table: the image itself or its debug file, which has the symbols but not the code. */
-static int table_search(const struct image *image, const struct image *table, enum rung rung,
-			struct wanted *wanted, size_t count)
-{
-	struct bytes symbols, strings;
-	uint64_t offset, len;
-	size_t i;
-	int found = 0;
-
-	if (!table_read(table, rung == RUNG_DYNSYM ? SHT_DYNSYM : SHT_SYMTAB, &symbols, &strings))
-		return 0;
-	for (i = 0; symbols.len - i >= sizeof(Elf64_Sym); i += sizeof(Elf64_Sym)) {
-		struct wanted *hit;
-		Elf64_Sym sym;
-
-		memcpy(&sym, symbols.data + i, sizeof(sym));
-		if (ELF64_ST_TYPE(sym.st_info) != STT_FUNC || sym.st_shndx == SHN_UNDEF ||
-		    sym.st_name >= strings.len)
-			continue;
-		hit = bsearch(strings.data + sym.st_name, wanted, count, sizeof(*wanted),
-			      name_compare);
-		if (!hit || hit->symbol->rung != RUNG_NONE ||
-		    !image_find(image, sym.st_value, &offset, &len))
-			continue;
-		hit->symbol->vaddr = sym.st_value;
-		hit->symbol->size = sym.st_size;
-		hit->symbol->rung = rung;
-		found++;
-	}
-	return found;
-}
-
-void image_set_debug(struct image *image, struct image *debug)
-{
-	image_free(image->debug);
-	image->debug = debug;
-}
-
-int image_symbols(const struct image *image, const char *const *names, size_t count,
-		  struct symbol *ret_symbols)
-{
-	struct wanted *wanted;
-	size_t i;
-	int found;
-
-	wanted = calloc(count ? count : 1, sizeof(*wanted));
-	if (!wanted)
-		return -ENOMEM;
-	memset(ret_symbols, 0, count * sizeof(*ret_symbols));
-	for (i = 0; i < count; i++) {
-		wanted[i].name = names[i];
-		wanted[i].symbol = &ret_symbols[i];
-	}
-	qsort(wanted, count, sizeof(*wanted), wanted_compare);
-	found = table_search(image, image, RUNG_DYNSYM, wanted, count);
-	if ((size_t)found < count)
-		found += table_search(image, image, RUNG_SYMTAB, wanted, count);
-	if ((size_t)found < count && image->debug)
-		found += table_search(image, image->debug, RUNG_DEBUG_FILE, wanted, count);
-	free(wanted);
-	return found;
 }
 
 int image_section(const struct image *image, const char *name, uint64_t *ret_vaddr,
@@ -490,7 +426,7 @@ int image_section(const struct image *image, const char *name, uint64_t *ret_vad
 		return -ENOENT;
 	strings = elf_getscn(image->elf, index);
 	if (!strings || !gelf_getshdr(strings, &shdr) ||
-	    !section_read(image, strings, &shdr, STRTAB_MAX, &names))
+	    !section_read(image, strings, &shdr, SHSTRTAB_MAX, &names))
 		return -ENOENT;
 	while ((scn = elf_nextscn(image->elf, scn))) {
 		if (!gelf_getshdr(scn, &shdr) || shdr.sh_name >= names.len ||
@@ -540,10 +476,16 @@ static bool build_id_find(const uint8_t *p, size_t len, uint8_t *ret_id, size_t 
 
 int image_build_id(const struct image *image, uint8_t ret_id[IMAGE_BUILD_ID_MAX], size_t *ret_len)
 {
+	uint64_t vaddr, offset, len;
 	uint8_t notes[NOTES_MAX];
 	GElf_Phdr phdr;
 	size_t count, i;
 
+	/* The program headers of a debug file may be those of the file it belongs to. */
+	if (!image_section(image, ".note.gnu.build-id", &vaddr, &offset, &len) &&
+	    len <= sizeof(notes) && !file_read(image, offset, notes, len) &&
+	    build_id_find(notes, len, ret_id, ret_len))
+		return 0;
 	if (elf_getphdrnum(image->elf, &count))
 		return -ENOENT;
 	for (i = 0; i < count; i++) {
@@ -557,29 +499,54 @@ int image_build_id(const struct image *image, uint8_t ret_id[IMAGE_BUILD_ID_MAX]
 	return -ENOENT;
 }
 
-/* Goes through the relocations of all sections. */
+/* Goes through the relocations of all sections, RELA_MAX bytes of them at most. */
 struct relas {
 	Elf_Scn *scn;
-	struct bytes bytes;
+	uint64_t offset; /* of those of this section that are not in rela[] yet */
+	uint64_t left;
+	uint64_t total;
+	Elf64_Rela rela[RELAS_PART];
+	size_t count;
 	size_t pos;
 };
 
-static bool relas_next(const struct image *image, struct relas *relas, Elf64_Rela *ret_rela)
+static bool relas_section(const struct image *image, struct relas *relas)
 {
 	GElf_Shdr shdr;
 
-	while (relas->bytes.len - relas->pos < sizeof(*ret_rela)) {
-		relas->pos = relas->bytes.len = 0;
-		relas->scn = elf_nextscn(image->elf, relas->scn);
-		if (!relas->scn)
-			return false;
+	while ((relas->scn = elf_nextscn(image->elf, relas->scn))) {
 		if (!gelf_getshdr(relas->scn, &shdr) || shdr.sh_type != SHT_RELA ||
-		    shdr.sh_entsize != sizeof(*ret_rela) ||
-		    !section_read(image, relas->scn, &shdr, RELA_MAX, &relas->bytes))
-			relas->bytes.len = 0;
+		    shdr.sh_entsize != sizeof(Elf64_Rela) || shdr.sh_offset > image->len ||
+		    shdr.sh_size > image->len - shdr.sh_offset ||
+		    shdr.sh_size > RELA_MAX - relas->total)
+			continue;
+		relas->offset = shdr.sh_offset;
+		relas->left = shdr.sh_size;
+		relas->total += shdr.sh_size;
+		return true;
 	}
-	memcpy(ret_rela, relas->bytes.data + relas->pos, sizeof(*ret_rela));
-	relas->pos += sizeof(*ret_rela);
+	return false;
+}
+
+static bool relas_next(const struct image *image, struct relas *relas, Elf64_Rela *ret_rela)
+{
+	while (relas->pos == relas->count) {
+		uint64_t count = relas->left / sizeof(*ret_rela);
+
+		if (!count) {
+			if (!relas_section(image, relas))
+				return false;
+			continue;
+		}
+		if (count > RELAS_PART)
+			count = RELAS_PART;
+		relas->pos = relas->count = 0;
+		relas->left -= count * sizeof(*ret_rela);
+		if (!file_read(image, relas->offset, relas->rela, count * sizeof(*ret_rela)))
+			relas->count = count;
+		relas->offset += count * sizeof(*ret_rela);
+	}
+	*ret_rela = relas->rela[relas->pos++];
 	return true;
 }
 
@@ -617,6 +584,21 @@ int image_pointer(const struct image *image, uint64_t vaddr, uint64_t *ret_targe
 		return 0;
 	}
 	return relr_pointer(image, vaddr, ret_target);
+}
+
+int image_pointers(const struct image *image, image_pointer_fn fn, void *arg)
+{
+	struct relas relas = { 0 };
+	Elf64_Rela rela;
+	int r = 0;
+
+	if (image->machine != EM_X86_64)
+		return 0;
+	while (!r && relas_next(image, &relas, &rela)) {
+		if (ELF64_R_TYPE(rela.r_info) == R_X86_64_RELATIVE)
+			r = fn(arg, rela.r_offset, (uint64_t)rela.r_addend);
+	}
+	return r;
 }
 
 static bool is_named(const struct bytes *symbols, const struct bytes *strings, uint64_t index,
@@ -658,127 +640,4 @@ size_t image_imports(const struct image *image, const char *const *names, uint64
 		count++;
 	}
 	return count;
-}
-
-/* .eh_frame_hdr with the encodings that all linkers use. LSB Core, section 10.6.2. */
-#define UNWIND_ENCODINGS "\x01\x1b\x03\x3b"
-
-struct unwind_header {
-	uint8_t encodings[4];
-	int32_t frames;
-	uint32_t count;
-};
-
-/* Where a function begins, and its entry, both from the header's address on. */
-struct unwind_entry {
-	int32_t start;
-	int32_t frame;
-};
-
-static const char *unwind_find(const struct image *image, uint64_t *ret_vaddr, uint32_t *ret_count)
-{
-	struct unwind_header header;
-	GElf_Phdr phdr;
-	Elf_Data *data;
-	size_t count, i;
-
-	if (elf_getphdrnum(image->elf, &count))
-		return NULL;
-	for (i = 0; i < count; i++) {
-		if (gelf_getphdr(image->elf, (int)i, &phdr) && phdr.p_type == PT_GNU_EH_FRAME)
-			break;
-	}
-	if (i == count || phdr.p_filesz < sizeof(header) || phdr.p_filesz > UNWIND_MAX ||
-	    phdr.p_offset > image->len || phdr.p_filesz > image->len - phdr.p_offset)
-		return NULL;
-	data = elf_getdata_rawchunk(image->elf, (int64_t)phdr.p_offset, phdr.p_filesz, ELF_T_BYTE);
-	if (!data || !data->d_buf || data->d_size != phdr.p_filesz)
-		return NULL;
-	memcpy(&header, data->d_buf, sizeof(header));
-	if (memcmp(header.encodings, UNWIND_ENCODINGS, sizeof(header.encodings)) ||
-	    header.count > (phdr.p_filesz - sizeof(header)) / sizeof(struct unwind_entry))
-		return NULL;
-	*ret_vaddr = phdr.p_vaddr;
-	*ret_count = header.count;
-	return (const char *)data->d_buf + sizeof(header);
-}
-
-/*
- * The entry with the last function that begins at or before vaddr. The last one of all has no
- * known end.
- */
-static bool unwind_search(const char *table, uint32_t count, int64_t vaddr,
-			  struct unwind_entry *ret_entry, int64_t *ret_end)
-{
-	struct unwind_entry entry;
-	uint32_t low = 0, high;
-
-	for (high = count; low < high;) {
-		uint32_t middle = low + (high - low) / 2;
-
-		memcpy(&entry, table + (size_t)middle * sizeof(entry), sizeof(entry));
-		if (entry.start <= vaddr)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	if (!low || low == count)
-		return false;
-	memcpy(ret_entry, table + (size_t)(low - 1) * sizeof(entry), sizeof(entry));
-	memcpy(&entry, table + (size_t)low * sizeof(entry), sizeof(entry));
-	*ret_end = entry.start;
-	return ret_entry->start < *ret_end;
-}
-
-/*
- * Some linkers leave out whole parts of the code: then the last function before such a part must
- * not seem to reach through it. What is understood is the usual form of an entry in .eh_frame, whose
- * addresses count from where they stand; any other says nothing.
- */
-static bool frame_ends(const struct image *image, uint64_t frame, uint64_t start, uint64_t vaddr)
-{
-	struct {
-		uint32_t len;
-		uint32_t common;
-		int32_t start;
-		uint32_t range;
-	} fde;
-
-	if (image_read(image, frame, &fde, sizeof(fde)) || fde.len == UINT32_MAX ||
-	    fde.len < sizeof(fde) - sizeof(fde.len) || !fde.common ||
-	    frame + offsetof(typeof(fde), start) + (uint64_t)(int64_t)fde.start != start)
-		return false;
-	return vaddr - start >= fde.range;
-}
-
-int image_function_at(const struct image *image, uint64_t vaddr, uint64_t *ret_start,
-		      uint64_t *ret_len)
-{
-	struct unwind_entry entry;
-	uint64_t base, start;
-	uint32_t count;
-	const char *table;
-	int64_t end;
-
-	table = unwind_find(image, &base, &count);
-	if (!table || !unwind_search(table, count, (int64_t)(vaddr - base), &entry, &end))
-		return -ENOENT;
-	start = base + (uint64_t)(int64_t)entry.start;
-	if (frame_ends(image, base + (uint64_t)(int64_t)entry.frame, start, vaddr))
-		return -ENOENT;
-	*ret_start = start;
-	*ret_len = (uint64_t)(end - entry.start);
-	return 0;
-}
-
-int image_function_len(const struct image *image, uint64_t vaddr, uint64_t *ret_len)
-{
-	uint64_t start, len;
-	int err = image_function_at(image, vaddr, &start, &len);
-
-	if (!err && start != vaddr)
-		err = -ENOENT;
-	if (!err)
-		*ret_len = len;
-	return err;
 }

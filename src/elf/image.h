@@ -26,18 +26,27 @@ struct image;
 int image_open(const char *path, struct image **ret_image);
 /* Reads from fd, which stays the caller's and may be closed. */
 int image_open_fd(int fd, struct image **ret_image);
+/* A debug file: its symbols count, it has no code. */
+int image_open_debug_fd(int fd, struct image **ret_image);
 /* Borrows data, which must outlive the image. For tests and fuzzers. */
 int image_open_memory(const void *data, size_t len, struct image **ret_image);
 void image_free(struct image *image);
 
 /* EM_X86_64 or EM_AARCH64. */
 uint16_t image_machine(const struct image *image);
+/* Is it loaded where it says, and nowhere else? Such code may hold addresses as constants. */
+bool image_fixed(const struct image *image);
+/* Bytes in the file. */
+uint64_t image_len(const struct image *image);
 
 /*
  * File offset of a virtual address inside an executable segment: what a uprobe wants.
  * -EADDRNOTAVAIL when no executable segment has it in the file.
  */
 int image_offset(const struct image *image, uint64_t vaddr, uint64_t *ret_offset);
+
+/* The other way round, with the same error. */
+int image_vaddr(const struct image *image, uint64_t offset, uint64_t *ret_vaddr);
 
 /*
  * Code at vaddr: the bytes in the file, and how many of them are in that executable segment, at
@@ -49,6 +58,9 @@ const uint8_t *image_code(const struct image *image, uint64_t vaddr, size_t *ret
 const uint8_t *image_code_part(const struct image *image, uint64_t vaddr, size_t max,
 			       size_t *ret_len);
 
+/* Copies code at vaddr; returns how many bytes were there, at most max. */
+size_t image_code_copy(const struct image *image, uint64_t vaddr, void *buf, size_t max);
+
 /*
  * Copies len bytes at vaddr of any loaded segment, as they are in the file. -EADDRNOTAVAIL when
  * they are not all in one segment; what pread(2) says.
@@ -56,6 +68,9 @@ const uint8_t *image_code_part(const struct image *image, uint64_t vaddr, size_t
 int image_read(const struct image *image, uint64_t vaddr, void *buf, size_t len);
 /* The same by the place in the file. -ENODATA when it ends before. */
 int image_read_at(const struct image *image, uint64_t offset, void *buf, size_t len);
+
+/* How many bytes of a loaded segment there are in the file from vaddr on; 0 when none has it. */
+uint64_t image_loaded(const struct image *image, uint64_t vaddr);
 
 /*
  * Calls fn for the bytes of all loaded segments, or of the executable ones, in windows of at most
@@ -82,6 +97,14 @@ int image_build_id(const struct image *image, uint8_t ret_id[IMAGE_BUILD_ID_MAX]
  * last. The caller has made sure that the two belong together.
  */
 void image_set_debug(struct image *image, struct image *debug);
+/*
+ * Where that file may be, as debugfile_find() has it; looked for only when a symbol is missing and
+ * the image has no symbol table of its own. Keeps copies of both. -ENOMEM, -EEXIST, -EMFILE.
+ */
+int image_debug_from(struct image *image, int root, const char *path);
+/* Has a debug file been found? */
+bool image_has_debug(const struct image *image);
+bool image_has_symtab(const struct image *image);
 
 /*
  * The function that vaddr is in: where it begins, and how much code there is to the beginning of
@@ -96,11 +119,18 @@ int image_function_at(const struct image *image, uint64_t vaddr, uint64_t *ret_s
  */
 int image_function_len(const struct image *image, uint64_t vaddr, uint64_t *ret_len);
 
+/* Does a function begin at vaddr, as that table says? 1, 0, or -ENOENT when there is no table. */
+int image_function_starts(const struct image *image, uint64_t vaddr);
+
 /*
  * The pointer at vaddr after loading, where that is an address in this file itself, or a symbol that
  * it defines. -ENOENT when there is no relocation of that kind. x86-64 only.
  */
 int image_pointer(const struct image *image, uint64_t vaddr, uint64_t *ret_target);
+
+/* Calls fn for all pointers of that kind, until it returns something else than 0: then that. */
+typedef int (*image_pointer_fn)(void *arg, uint64_t vaddr, uint64_t target);
+int image_pointers(const struct image *image, image_pointer_fn fn, void *arg);
 
 /*
  * Addresses of pointers that the loader sets to the function of one of the names (NULL-
@@ -129,6 +159,13 @@ struct symbol {
 	uint64_t size; /* 0: not known */
 	enum rung rung;
 };
+
+/*
+ * A function whose address the user gives: it wins over all tables. name must stay. The caller has
+ * made sure that a function begins there. -E2BIG above IMAGE_GIVEN_MAX.
+ */
+#define IMAGE_GIVEN_MAX 32
+int image_add_symbol(struct image *image, const char *name, uint64_t vaddr);
 
 /*
  * Looks for defined functions by name: in .dynsym, then in .symtab, then in the debug file's. The

@@ -32,9 +32,13 @@ static int array_error(size_t count, size_t max)
 	return count == max ? -E2BIG : -ENOMEM;
 }
 
-static int add_place(void *arg, uint64_t vaddr, unsigned int word, bool ends)
+struct places {
+	struct labels *labels;
+	unsigned int count[LABELS_MAX];
+};
+
+static int place_add(struct labels *labels, uint64_t vaddr, unsigned int word, bool ends)
 {
-	struct labels *labels = arg;
 	struct label_place *place;
 
 	place = array_add((void **)&labels->place, &labels->place_count, LABEL_PLACES_MAX,
@@ -46,6 +50,15 @@ static int add_place(void *arg, uint64_t vaddr, unsigned int word, bool ends)
 	return 0;
 }
 
+static int add_place(void *arg, uint64_t vaddr, unsigned int word, bool ends)
+{
+	struct places *places = arg;
+
+	if (word >= places->labels->refs && places->count[word]++ >= LABEL_PLACES_EACH)
+		return 0;
+	return place_add(places->labels, vaddr, word, ends);
+}
+
 static int place_compare(const void *a, const void *b)
 {
 	const struct label_place *x = a, *y = b;
@@ -53,39 +66,54 @@ static int place_compare(const void *a, const void *b)
 	return (x->vaddr > y->vaddr) - (x->vaddr < y->vaddr);
 }
 
+#define FILTER_BITS 65536U
+
 /* The search for references: what is looked for, and what arm64 has in its registers. */
 struct search {
 	struct labels *labels;
 	size_t refs;
+	bool fixed;   /* the file runs at its own addresses: they may be constants in the code */
 	uint64_t low; /* first and last address of a place */
 	uint64_t span;
-	uint64_t last; /* the reference before; windows overlap */
+	size_t tries; /* what looked like references */
+	/* Lowest bits of the places' addresses: between strings and tables there is a lot else. */
+	uint8_t low_bits[FILTER_BITS / 8];
 	uint64_t page[32];
 	uint64_t page_at[32]; /* address of the instruction that set it */
 };
 
-static int add_ref(struct search *search, uint64_t vaddr, uint64_t target, uint8_t reg,
-		   uint64_t page)
+/* The string at an address, if code that refers to it is of interest. */
+static const struct label_place *place_at(const struct search *search, uint64_t vaddr)
 {
-	struct label_place key = { .vaddr = target }, *place;
+	struct label_place key = { .vaddr = vaddr };
+	const struct label_place *place;
+
+	uint64_t bit = vaddr % FILTER_BITS;
+
+	if (vaddr - search->low > search->span || !(search->low_bits[bit / 8] & 1U << bit % 8))
+		return NULL;
+	place = bsearch(&key, search->labels->place, search->labels->place_count, sizeof(key),
+			place_compare);
+	return place && place->label < search->refs ? place : NULL;
+}
+
+static int add_ref(struct search *search, uint64_t vaddr, const struct label_place *place,
+		   uint8_t reg, uint64_t page)
+{
 	struct labels *labels = search->labels;
 	struct label_ref *ref;
 
-	place = bsearch(&key, labels->place, labels->place_count, sizeof(key), place_compare);
-	if (!place || place->label >= search->refs || vaddr <= search->last)
-		return 0;
 	ref = array_add((void **)&labels->ref, &labels->ref_count, LABEL_REFS_MAX, sizeof(*ref));
 	if (!ref)
 		return array_error(labels->ref_count, LABEL_REFS_MAX);
 	*ref = (struct label_ref) {
 		.vaddr = vaddr,
-		.target = target,
+		.target = place->vaddr,
 		.page = page,
 		.reg = reg,
 		.label = place->label,
 		.ends = place->ends,
 	};
-	search->last = vaddr;
 	return 0;
 }
 
@@ -101,53 +129,106 @@ static bool is_address(const struct insn *insn, uint64_t target)
 {
 	if (insn->kind == INSN_LEA)
 		return insn->base == INSN_REG_PC && insn->target == target;
+	/* An entry of a table, in a program with fixed addresses. */
+	if (insn->kind == INSN_LOAD && insn->base != INSN_REG_PC)
+		return (insn->base != INSN_REG_NONE || insn->index != INSN_REG_NONE) &&
+		       (uint64_t)(int64_t)insn->disp == target;
 	return (insn->kind == INSN_CONST || insn->kind == INSN_STORE_CONST) &&
 	       insn->value == target;
 }
 
 #define X86_CONST 4
+/* Before the constant: prefix, opcode, ModRM, SIB and a displacement. */
+#define X86_BEFORE 8
+#define X86_BLOCK  64
 
 /*
  * Four bytes at p are the address of a string, or the distance to it: is there an instruction that
- * ends with them? before: bytes in front of p. A REX prefix belongs to it if there may be one.
+ * ends with them? A REX prefix belongs to it if there may be one.
  */
-static int x86_ref(struct search *search, uint64_t vaddr, const uint8_t *p, size_t before,
-		   uint64_t target)
+static int x86_ref(struct search *search, uint64_t vaddr, const uint8_t *p,
+		   const struct label_place *place)
 {
 	uint64_t found = 0;
 	size_t len;
 
-	for (len = 1; len <= before; len++) {
+	if (search->tries++ == LABEL_TRIES_MAX)
+		return -E2BIG;
+	for (len = 1; len <= X86_BEFORE; len++) {
 		bool rex = (p[-(ptrdiff_t)len] & 0xf0) == 0x40;
 		struct insn insn;
 
 		if (insn_decode_x86(p - len, len + X86_CONST, vaddr - len, &insn) ||
-		    insn.len != len + X86_CONST || !is_address(&insn, target) || (found && !rex))
+		    insn.len != len + X86_CONST || !is_address(&insn, place->vaddr) ||
+		    (found && !rex))
 			continue;
 		found = vaddr - len;
 	}
-	return found ? add_ref(search, found, target, 0, 0) : 0;
+	return found ? add_ref(search, found, place, 0, 0) : 0;
 }
 
-/* Before the constant: prefix, opcode, ModRM, SIB and a displacement. */
-#define X86_BEFORE 8
+/* Do the opcode of lea and an operand that counts from the instruction end before p? */
+static bool x86_lea(const uint8_t *p)
+{
+	return p[-2] == 0x8d && (p[-1] & 0xc7) == 0x05;
+}
+
+static int x86_try(struct search *search, uint64_t vaddr, const uint8_t *p)
+{
+	int32_t value = load32(p);
+	const struct label_place *place;
+	int r = 0;
+
+	if (x86_lea(p)) {
+		place = place_at(search, vaddr + X86_CONST + (uint64_t)(int64_t)value);
+		if (place)
+			r = x86_ref(search, vaddr, p, place);
+	}
+	if (r || !search->fixed)
+		return r;
+	place = place_at(search, (uint32_t)value);
+	return place ? x86_ref(search, vaddr, p, place) : 0;
+}
+
+/*
+ * May one of the X86_BLOCK constants that begin at p refer to a string? Every byte of the file comes
+ * by here, so it is written as loops that compilers make vector instructions of.
+ */
+static bool x86_block(const struct search *search, const uint8_t *p)
+{
+	uint32_t low = (uint32_t)search->low, word[X86_BLOCK / 4], any = 0;
+	uint32_t span = search->span < UINT32_MAX ? (uint32_t)search->span : UINT32_MAX;
+	const uint8_t *before = p - 2;
+	uint8_t lea = 0;
+	size_t i, k;
+
+	/* As x86_lea(). */
+	for (i = 0; i < X86_BLOCK; i++)
+		lea |= (before[i] == 0x8d) & ((before[i + 1] & 0xc7) == 0x05);
+	if (lea || !search->fixed)
+		return lea;
+	for (k = 0; k < sizeof(word[0]); k++) {
+		memcpy(word, p + k, sizeof(word));
+		for (i = 0; i < X86_BLOCK / 4; i++)
+			any |= word[i] - low <= span;
+	}
+	return any;
+}
 
 static int x86_window(void *arg, uint64_t vaddr, const uint8_t *p, size_t len)
 {
 	struct search *search = arg;
-	size_t i;
+	size_t i = X86_BEFORE, end;
 	int r = 0;
 
-	/* Every byte of the file comes by here: two comparisons are what it may cost. */
-	for (i = X86_BEFORE; i + X86_CONST <= len && !r; i++) {
-		int32_t value = load32(p + i);
-		uint64_t relative = vaddr + i + X86_CONST + (uint64_t)(int64_t)value;
-		uint64_t absolute = (uint32_t)value;
+	while (i + X86_CONST <= len && !r) {
+		bool whole = len - i >= X86_BLOCK + X86_CONST;
 
-		if (relative - search->low <= search->span)
-			r = x86_ref(search, vaddr + i, p + i, X86_BEFORE, relative);
-		if (!r && absolute - search->low <= search->span)
-			r = x86_ref(search, vaddr + i, p + i, X86_BEFORE, absolute);
+		end = whole ? i + X86_BLOCK : len - X86_CONST + 1;
+		if (whole && !x86_block(search, p + i))
+			i = end;
+		for (; i < end && !r; i++)
+			r = x86_try(search, vaddr + i, p + i);
 	}
 	return r;
 }
@@ -160,6 +241,7 @@ static int arm64_insn(struct search *search, uint64_t vaddr, uint32_t word)
 {
 	uint8_t dst = word & 31, src = word >> 5 & 31;
 	int64_t imm = (int64_t)((uint64_t)(word >> 5 & 0x7ffff) << 45) >> 43 | (word >> 29 & 3);
+	const struct label_place *place;
 	uint64_t target, page = 0;
 
 	if ((word & 0x9f000000) == 0x90000000) {
@@ -173,9 +255,8 @@ static int arm64_insn(struct search *search, uint64_t vaddr, uint32_t word)
 		page = search->page[src], target = page + (word >> 10 & 0xfff);
 	else
 		return 0;
-	if (target - search->low > search->span)
-		return 0;
-	return add_ref(search, vaddr, target, src, page);
+	place = place_at(search, target);
+	return place ? add_ref(search, vaddr, place, src, page) : 0;
 }
 
 static int arm64_window(void *arg, uint64_t vaddr, const uint8_t *p, size_t len)
@@ -190,7 +271,12 @@ static int arm64_window(void *arg, uint64_t vaddr, const uint8_t *p, size_t len)
 
 static int refs_find(const struct image *image, struct labels *labels, size_t refs)
 {
-	struct search search = { .labels = labels, .refs = refs, .low = UINT64_MAX };
+	struct search search = {
+		.labels = labels,
+		.refs = refs,
+		.fixed = image_fixed(image),
+		.low = UINT64_MAX,
+	};
 	uint64_t high = 0;
 	size_t i;
 
@@ -201,11 +287,12 @@ static int refs_find(const struct image *image, struct labels *labels, size_t re
 		if (labels->place[i].vaddr < search.low)
 			search.low = labels->place[i].vaddr;
 		high = labels->place[i].vaddr;
+		search.low_bits[high % FILTER_BITS / 8] |= 1U << high % 8;
 	}
 	search.span = high - search.low;
 	if (image_machine(image) == EM_X86_64)
 		return image_walk(image, true, X86_BEFORE + X86_CONST - 1, x86_window, &search);
-	return image_walk(image, true, 0, arm64_window, &search);
+	return image_walk(image, true, 3, arm64_window, &search);
 }
 
 struct follow {
@@ -265,7 +352,7 @@ static int on_insn(void *arg, const struct trace *trace, uint64_t vaddr, const s
 
 static int calls_find(const struct image *image, struct labels *labels)
 {
-	size_t i;
+	size_t i, steps = LABEL_STEPS_MAX;
 	int r = 0;
 
 	for (i = 0; i < labels->ref_count && !r; i++) {
@@ -275,6 +362,7 @@ static int calls_find(const struct image *image, struct labels *labels)
 			.known = ref->page,
 			.reg = ref->reg,
 			.num = ref->page,
+			.steps = &steps,
 		};
 		struct follow follow = { labels, ref };
 
@@ -282,6 +370,8 @@ static int calls_find(const struct image *image, struct labels *labels)
 		r = trace_walk(image, &start, on_insn, &follow);
 		if (r == -EOPNOTSUPP)
 			return 0;
+		if (!r && !steps)
+			r = -E2BIG;
 	}
 	return r;
 }
@@ -289,20 +379,31 @@ static int calls_find(const struct image *image, struct labels *labels)
 int labels_find(const struct image *image, const char *const *names, size_t count, size_t refs,
 		struct labels *ret_labels)
 {
-	struct labels labels = { 0 };
+	struct labels labels = { .refs = refs };
+	struct places places = { .labels = &labels };
 	int r;
 
-	r = wordscan(image, names, count, add_place, &labels);
-	if (!r && labels.found & ((UINT64_C(1) << refs) - 1))
-		r = refs_find(image, &labels, refs);
-	if (!r)
-		r = calls_find(image, &labels);
+	r = wordscan(image, names, count, add_place, &places);
 	if (r) {
 		labels_done(&labels);
 		return r;
 	}
 	*ret_labels = labels;
 	return 0;
+}
+
+int labels_add(struct labels *labels, uint64_t vaddr, unsigned int label)
+{
+	return place_add(labels, vaddr, label, false);
+}
+
+int labels_follow(const struct image *image, struct labels *labels)
+{
+	int r = 0;
+
+	if (labels->found & ((UINT64_C(1) << labels->refs) - 1))
+		r = refs_find(image, labels, labels->refs);
+	return r ? r : calls_find(image, labels);
 }
 
 void labels_done(struct labels *labels)

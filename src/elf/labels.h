@@ -21,6 +21,10 @@
 #define LABEL_PLACES_MAX 1024
 #define LABEL_REFS_MAX	 4096
 #define LABEL_CALLS_MAX	 4096
+#define LABEL_TRIES_MAX	 (1U << 20) /* constants that may be a reference */
+#define LABEL_STEPS_MAX	 (1U << 20) /* instructions that are followed, from all references */
+/* Of a string whose users are not looked for, no more than the first places are noted. */
+#define LABEL_PLACES_EACH 64
 
 /* Where a string is. */
 struct label_place {
@@ -62,15 +66,20 @@ struct labels {
 	struct label_call *call;
 	size_t call_count;
 	uint32_t found; /* bit n: name n is in the file */
+	size_t refs;	/* of the first so many names the users are wanted */
 };
 
 /*
- * Looks for names (count of them, at most LABELS_MAX, NUL-terminated). Of the first refs of them the
- * code that refers to them is found as well; it is only looked through when one is there. -E2BIG
+ * Looks for names (count of them, at most LABELS_MAX, NUL-terminated, or NULL: not a name but a
+ * number to give to labels_add). Of the first refs of them labels_follow() finds the users. -E2BIG
  * above one of the limits, -ENOMEM, what image_walk() says.
  */
 int labels_find(const struct image *image, const char *const *names, size_t count, size_t refs,
 		struct labels *ret_labels);
+/* One more address, whose users are wanted. Errors as above. */
+int labels_add(struct labels *labels, uint64_t vaddr, unsigned int label);
+/* The code that refers to the places; only looked through when there is one. Errors as above. */
+int labels_follow(const struct image *image, struct labels *labels);
 void labels_done(struct labels *labels);
 
 /* The target of the most labels, as argument arg of a direct call. */

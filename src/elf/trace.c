@@ -6,11 +6,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SLOTS_MAX  32
+#define SLOTS_MAX 32
+/* What is followed of a called function: an accessor that checks a bound. */
+#define LEAF_STEPS 64
+#define LEAF_FORKS 4
 #define FORKS_MAX  256
 #define VISITS_MAX 4 /* of one fork: a loop's second round knows what the first one changed */
 #define STEPS_MAX  16384
-#define CODE_PART  512
+#define CODE_PART  4096
 /* Without a table of functions: a function is smaller, a jump further than this leaves it. */
 #define NEAR_MAX 16384
 /* What a called function may change behind an address that it got. */
@@ -35,6 +38,9 @@ struct trace {
 	uint64_t vaddr;
 	uint64_t low;
 	uint64_t high;
+	bool follow;	/* see trace_start */
+	bool surprises; /* as trace_surprises() */
+	bool lost;	/* what is in the frame is not known any more */
 };
 
 struct fork {
@@ -50,35 +56,13 @@ struct walk {
 	size_t way_count;
 	struct fork fork[FORKS_MAX];
 	size_t fork_count;
-	size_t steps;
+	size_t steps;	/* left */
+	size_t *shared; /* left, for other walks as well; may be NULL */
+	/* Code that was read last. */
+	uint8_t code[CODE_PART];
+	uint64_t code_vaddr;
+	size_t code_len;
 };
-
-bool value_is(struct value_of value, int64_t num)
-{
-	return value.kind == VALUE_CONST && value.num == num;
-}
-
-bool value_same(struct value_of a, struct value_of b)
-{
-	return a.kind == b.kind && a.arg == b.arg && a.loads == b.loads && a.width == b.width &&
-	       a.num == b.num && !memcmp(a.off, b.off, sizeof(a.off));
-}
-
-struct place value_place(struct value_of value, uint8_t reg)
-{
-	struct place place = { .reg = reg, .loads = value.loads, .add = (int32_t)value.num };
-
-	if (value.kind != VALUE_PATH)
-		return place;
-	place.width = value.width;
-	memcpy(place.off, value.off, sizeof(place.off));
-	return place;
-}
-
-static struct value_of constant(uint64_t num)
-{
-	return (struct value_of) { .kind = VALUE_CONST, .num = (int64_t)num };
-}
 
 struct value_of trace_reg(const struct trace *trace, uint8_t reg)
 {
@@ -91,52 +75,12 @@ static void reg_set(struct trace *trace, uint8_t reg, struct value_of value)
 		trace->reg[reg] = value;
 }
 
-static struct value_of plus(struct value_of value, int64_t num)
-{
-	value.num = (int64_t)((uint64_t)value.num + (uint64_t)num);
-	if (value.kind == VALUE_UNKNOWN || (value.kind == VALUE_PATH && value.width < 8) ||
-	    (value.kind == VALUE_PATH && value.num != (int32_t)value.num))
-		return unknown;
-	return value;
-}
-
-static struct value_of sum(struct value_of a, struct value_of b)
-{
-	if (b.kind == VALUE_CONST)
-		return plus(a, b.num);
-	return a.kind == VALUE_CONST ? plus(b, a.num) : unknown;
-}
-
-/* What a load of width bytes from a path's end gets. */
-static struct value_of behind(struct value_of value, uint8_t width)
-{
-	if (value.kind != VALUE_PATH || value.loads == PLACE_LOADS || value.width < 8)
-		return unknown;
-	value.off[value.loads++] = (int32_t)value.num;
-	value.num = 0;
-	value.width = width;
-	return value;
-}
-
-static struct value_of narrow(struct value_of value, uint8_t width)
-{
-	if (width >= 8)
-		return value;
-	if (value.kind == VALUE_CONST)
-		return constant((uint64_t)value.num & ((UINT64_C(1) << 8 * width) - 1));
-	if (value.kind != VALUE_PATH || value.num)
-		return unknown;
-	if (value.width > width)
-		value.width = width;
-	return value;
-}
-
 struct value_of trace_address(const struct trace *trace, const struct insn *insn)
 {
-	struct value_of base = constant(0), index = constant(0);
+	struct value_of base = value_const(0), index = value_const(0);
 
 	if (insn->base == INSN_REG_PC)
-		return constant(insn->target);
+		return value_const(insn->target);
 	if (insn->base != INSN_REG_NONE)
 		base = trace_reg(trace, insn->base);
 	if (insn->index != INSN_REG_NONE) {
@@ -144,28 +88,56 @@ struct value_of trace_address(const struct trace *trace, const struct insn *insn
 		if (index.kind == VALUE_CONST && (insn->scale || !index.num))
 			index.num = (int64_t)((uint64_t)index.num * insn->scale);
 		else if (insn->scale != 1)
-			index = unknown;
+			return value_plus(value_table(base, index, insn->scale), insn->disp);
 	}
-	return plus(sum(base, index), insn->disp);
+	return value_plus(value_sum(base, index), insn->disp);
 }
 
+/*
+ * With follow, what nothing was stored to is known as well: so what becomes unknown is remembered.
+ */
 static void slots_forget(struct trace *trace, int64_t low, int64_t high)
 {
 	size_t i = 0;
 
 	while (i < trace->slot_count) {
-		if (trace->slot[i].off < high && trace->slot[i].off + trace->slot[i].width > low)
-			trace->slot[i] = trace->slot[--trace->slot_count];
-		else
+		struct slot *slot = &trace->slot[i];
+		int64_t end = slot->off + slot->width;
+
+		if (slot->off >= high || end <= low) {
 			i++;
+		} else if (trace->follow && (slot->off < low || end > high)) {
+			slot->value = unknown;
+			i++;
+		} else {
+			*slot = trace->slot[--trace->slot_count];
+		}
 	}
 }
 
 static void slot_set(struct trace *trace, int64_t off, uint8_t width, struct value_of value)
 {
 	slots_forget(trace, off, off + width);
-	if (value.kind != VALUE_UNKNOWN && trace->slot_count < SLOTS_MAX)
+	if (!width || (value.kind == VALUE_UNKNOWN && !trace->follow))
+		return;
+	if (trace->slot_count < SLOTS_MAX)
 		trace->slot[trace->slot_count++] = (struct slot) { off, width, value };
+	else
+		trace->lost = true;
+}
+
+/* What was in the frame at the start. */
+static struct value_of slot_old(const struct trace *trace, int64_t off, uint8_t width)
+{
+	struct value_of stack = { .kind = VALUE_PATH, .arg = trace->abi->stack, .width = 8 };
+	size_t i;
+
+	for (i = 0; i < trace->slot_count; i++) {
+		if (trace->slot[i].off < off + width &&
+		    trace->slot[i].off + trace->slot[i].width > off)
+			return unknown;
+	}
+	return trace->lost ? unknown : value_behind(value_plus(stack, off), width);
 }
 
 /* width 0: as much as is there. */
@@ -175,20 +147,55 @@ static struct value_of slot_get(const struct trace *trace, int64_t off, uint8_t 
 
 	for (i = 0; i < trace->slot_count; i++) {
 		if (trace->slot[i].off == off && trace->slot[i].width >= width)
-			return narrow(trace->slot[i].value, width ? width : trace->slot[i].width);
+			return value_narrow(trace->slot[i].value,
+					    width ? width : trace->slot[i].width);
 	}
-	return unknown;
+	return trace->follow ? slot_old(trace, off, width ? width : 8) : unknown;
 }
 
 /* width bytes that begin further behind the instruction's operand. */
 static struct value_of load(const struct trace *trace, const struct insn *insn, uint8_t width,
 			    int64_t further)
 {
-	struct value_of address = plus(trace_address(trace, insn), further);
+	struct value_of address = value_plus(trace_address(trace, insn), further);
 
 	if (address.kind == VALUE_FRAME)
 		return slot_get(trace, address.num, width);
-	return behind(address, width);
+	if (address.kind == VALUE_TABLE && width == 8) {
+		address.kind = VALUE_ENTRY;
+		return address;
+	}
+	return value_behind(address, width);
+}
+
+struct value_of trace_eval(const struct trace *trace, const struct place *place)
+{
+	struct value_of value = trace_reg(trace, place->reg);
+	uint8_t i, width;
+
+	for (i = 0; i < place->loads; i++) {
+		width = i + 1 == place->loads ? place->width : 8;
+		value = value_plus(value, place->off[i]);
+		if (value.kind == VALUE_FRAME)
+			value = slot_get(trace, value.num, width);
+		else
+			value = value_behind(value, width);
+	}
+	return place->add ? value_plus(value, place->add) : value;
+}
+
+bool trace_surprises(const struct trace *trace)
+{
+	return trace->surprises;
+}
+
+struct place trace_place(const struct trace *trace, struct value_of value)
+{
+	struct place place = { .reg = trace->abi->stack, .width = 8, .add = (int32_t)value.num };
+
+	if (value.kind == VALUE_FRAME && value.num == (int32_t)value.num)
+		return place;
+	return value.kind == VALUE_PATH ? value_place(value, value.arg) : (struct place) { 0 };
 }
 
 struct value_of trace_arg(const struct trace *trace, unsigned int n)
@@ -249,16 +256,24 @@ static void store(struct trace *trace, const struct insn *insn)
 {
 	struct value_of address = trace_address(trace, insn), value = unknown, value2 = unknown;
 
-	if (!insn->stores || address.kind != VALUE_FRAME)
+	if (!insn->stores)
 		return;
-	if (insn->kind == INSN_STORE) {
-		value = narrow(trace_reg(trace, insn->src), insn->width);
-		value2 = narrow(trace_reg(trace, insn->src2), insn->width);
-	} else if (insn->kind == INSN_STORE_CONST) {
-		value = narrow(constant(insn->value), insn->width);
+	if (address.kind != VALUE_FRAME) {
+		trace->surprises = true;
+		return;
 	}
-	slots_forget(trace, address.num,
-		     insn->stores == INSN_STORES_ANY ? INT64_MAX : address.num + insn->stores);
+	if (insn->kind == INSN_STORE) {
+		value = value_narrow(trace_reg(trace, insn->src), insn->width);
+		value2 = value_narrow(trace_reg(trace, insn->src2), insn->width);
+	} else if (insn->kind == INSN_STORE_CONST) {
+		value = value_narrow(value_const(insn->value), insn->width);
+	}
+	if (insn->stores == INSN_STORES_ANY) {
+		slots_forget(trace, address.num, INT64_MAX);
+		trace->lost = true;
+		return;
+	}
+	slot_set(trace, address.num, insn->stores, unknown);
 	slot_set(trace, address.num, insn->width, value);
 	if (insn->src2 != INSN_REG_NONE)
 		slot_set(trace, address.num + insn->width, insn->width, value2);
@@ -271,9 +286,9 @@ static void stack_move(struct trace *trace, const struct insn *insn)
 	struct value_of top = trace_reg(trace, stack), value = trace_reg(trace, insn->src);
 
 	if (insn->kind == INSN_PUSH && insn->src == INSN_REG_NONE)
-		value = insn->memory ? load(trace, insn, 8, 0) : constant(insn->value);
+		value = insn->memory ? load(trace, insn, 8, 0) : value_const(insn->value);
 	if (insn->kind == INSN_PUSH) {
-		top = plus(top, -8);
+		top = value_plus(top, -8);
 		reg_set(trace, stack, top);
 		if (top.kind == VALUE_FRAME)
 			slot_set(trace, top.num, 8, value);
@@ -283,7 +298,7 @@ static void stack_move(struct trace *trace, const struct insn *insn)
 	if (insn->dst != INSN_REG_NONE)
 		reg_set(trace, insn->dst,
 			top.kind == VALUE_FRAME ? slot_get(trace, top.num, 8) : unknown);
-	reg_set(trace, stack, plus(top, 8));
+	reg_set(trace, stack, value_plus(top, 8));
 }
 
 static void called(struct trace *trace)
@@ -294,8 +309,9 @@ static void called(struct trace *trace)
 		struct value_of value = trace_arg(trace, i);
 
 		if (value.kind == VALUE_FRAME)
-			slots_forget(trace, value.num, value.num + CHANGED_MAX);
+			slot_set(trace, value.num, CHANGED_MAX, unknown);
 	}
+	trace->surprises = true;
 	regs_forget(trace, trace->abi->clobbered);
 }
 
@@ -303,17 +319,19 @@ static struct value_of result(const struct trace *trace, const struct insn *insn
 {
 	switch (insn->kind) {
 	case INSN_MOV:
-		return narrow(trace_reg(trace, insn->src), insn->width);
+		return value_narrow(trace_reg(trace, insn->src), insn->width);
 	case INSN_ZERO:
-		return constant(0);
+		return value_const(0);
 	case INSN_CONST:
-		return constant(insn->value);
+		return value_const(insn->value);
 	case INSN_LEA:
-		return insn->src != INSN_REG_NONE ? plus(trace_reg(trace, insn->src), insn->disp)
-						  : trace_address(trace, insn);
+		return insn->src != INSN_REG_NONE
+			       ? value_plus(trace_reg(trace, insn->src), insn->disp)
+			       : trace_address(trace, insn);
 	case INSN_ADD:
-		return sum(trace_reg(trace, insn->dst),
-			   insn->memory ? load(trace, insn, 8, 0) : trace_reg(trace, insn->src));
+		return value_sum(trace_reg(trace, insn->dst),
+				 insn->memory ? load(trace, insn, 8, 0)
+					      : trace_reg(trace, insn->src));
 	case INSN_LOAD:
 		return load(trace, insn, insn->width, 0);
 	default:
@@ -337,7 +355,7 @@ static void apply(struct trace *trace, const struct insn *insn)
 	if (insn->kind == INSN_LOAD && insn->dst2 != INSN_REG_NONE)
 		value2 = load(trace, insn, insn->width, insn->width);
 	if (insn->step)
-		base = plus(trace_reg(trace, insn->base), insn->step);
+		base = value_plus(trace_reg(trace, insn->base), insn->step);
 	regs_forget(trace, insn->writes);
 	if (insn->step)
 		reg_set(trace, insn->base, base);
@@ -367,33 +385,134 @@ static void fork_add(struct walk *walk, const struct trace *trace, uint64_t vadd
 	walk->way_count++;
 }
 
+static bool step_left(struct walk *walk)
+{
+	if (!walk->steps || (walk->shared && !*walk->shared))
+		return false;
+	walk->steps--;
+	if (walk->shared)
+		--*walk->shared;
+	return true;
+}
+
+static int decode(struct walk *walk, const struct trace *trace, struct insn *ret_insn)
+{
+	uint64_t pos = trace->vaddr - walk->code_vaddr;
+
+	if (pos >= walk->code_len || walk->code_len - pos < INSN_LEN_MAX) {
+		walk->code_vaddr = trace->vaddr;
+		walk->code_len = image_code_copy(walk->image, trace->vaddr, walk->code, CODE_PART);
+		pos = 0;
+	}
+	return insn_decode(trace->abi->machine, walk->code + pos, walk->code_len - pos,
+			   trace->vaddr, ret_insn);
+}
+
+/* A called function: its ways that are still to be walked. */
+struct leaf {
+	struct trace way[LEAF_FORKS];
+	size_t count;
+	unsigned int steps;
+	bool lost; /* too many of them, or not understood */
+};
+
+/* The next instruction of a function that is followed, to be applied. False: not understood. */
+static bool leaf_insn(const struct walk *walk, const struct trace *trace, struct insn *ret_insn)
+{
+	uint8_t code[INSN_LEN_MAX];
+	size_t len = image_code_copy(walk->image, trace->vaddr, code, sizeof(code));
+
+	return !insn_decode(trace->abi->machine, code, len, trace->vaddr, ret_insn);
+}
+
+/*
+ * One way through a called function, up to its return. True when it gets there; others are added. A way that calls is on its way to a panic: it does not return either.
+ */
+static bool leaf_way(const struct walk *walk, struct trace *trace, struct leaf *leaf)
+{
+	struct insn insn;
+
+	while (leaf->steps < LEAF_STEPS && leaf_insn(walk, trace, &insn)) {
+		leaf->steps++;
+		if (insn.kind == INSN_CALL || insn.kind == INSN_CALL_INDIRECT ||
+		    insn.kind == INSN_JMP_INDIRECT || insn.kind == INSN_STOP)
+			return false;
+		if (insn.kind == INSN_RET)
+			return true;
+		apply(trace, &insn);
+		trace->vaddr += insn.len;
+		if (insn.kind == INSN_JCC && leaf->count == LEAF_FORKS)
+			break;
+		if (insn.kind == INSN_JCC) {
+			leaf->way[leaf->count] = *trace;
+			leaf->way[leaf->count++].vaddr = insn.target;
+		}
+		if (insn.kind == INSN_JMP)
+			trace->vaddr = insn.target;
+	}
+	leaf->lost = true;
+	return false;
+}
+
+/*
+ * Follows a call of a function that has one way only to return, and on it touches nothing but its
+ * own frame. False, and nothing changed, when it is not like that.
+ */
+static bool leaf_call(const struct walk *walk, struct trace *trace, uint64_t target)
+{
+	uint8_t stack = trace->abi->stack;
+	struct value_of top = trace->reg[stack];
+	struct leaf leaf = { .count = 1 };
+	struct trace done;
+	size_t returns = 0;
+
+	/* The return address. */
+	if (top.kind != VALUE_FRAME || trace->abi->machine != EM_X86_64)
+		return false;
+	leaf.way[0] = *trace;
+	leaf.way[0].vaddr = target;
+	leaf.way[0].surprises = false;
+	leaf.way[0].reg[stack] = value_plus(top, -8);
+	slot_set(&leaf.way[0], top.num - 8, 8, unknown);
+	while (leaf.count && !leaf.lost) {
+		struct trace way = leaf.way[--leaf.count];
+
+		if (!leaf_way(walk, &way, &leaf))
+			continue;
+		if (way.surprises || !value_same(way.reg[stack], value_plus(top, -8)))
+			return false;
+		done = way;
+		returns++;
+	}
+	if (leaf.lost || returns != 1)
+		return false;
+	done.reg[stack] = top;
+	done.vaddr = trace->vaddr;
+	done.surprises = trace->surprises;
+	*trace = done;
+	return true;
+}
+
 static int walk_way(struct walk *walk, struct trace *trace)
 {
-	const uint8_t *code = NULL;
-	size_t pos = 0, len = 0;
 	struct insn insn;
 	int r;
 
-	while (walk->steps++ < STEPS_MAX && trace->vaddr >= trace->low &&
-	       trace->vaddr < trace->high) {
-		if (len - pos < INSN_LEN_MAX) {
-			code = image_code_part(walk->image, trace->vaddr, CODE_PART, &len);
-			pos = 0;
-		}
-		if (!code ||
-		    insn_decode(trace->abi->machine, code + pos, len - pos, trace->vaddr, &insn))
+	while (trace->vaddr >= trace->low && trace->vaddr < trace->high && step_left(walk)) {
+		if (decode(walk, trace, &insn))
 			return 0;
 		r = walk->fn(walk->arg, trace, trace->vaddr, &insn);
 		if (r)
 			return r == TRACE_CUT ? 0 : r;
-		apply(trace, &insn);
+		if (!trace->follow || insn.kind != INSN_CALL ||
+		    !leaf_call(walk, trace, insn.target))
+			apply(trace, &insn);
 		if (insn.kind == INSN_JCC || insn.kind == INSN_JMP)
 			fork_add(walk, trace, insn.target);
 		if (insn.kind == INSN_JMP || insn.kind == INSN_JMP_INDIRECT ||
 		    insn.kind == INSN_RET || insn.kind == INSN_STOP)
 			return 0;
 		trace->vaddr += insn.len;
-		pos += insn.len;
 	}
 	return 0;
 }
@@ -421,12 +540,18 @@ static void start_state(const struct trace_start *start, struct trace *trace)
 	for (i = 0; start->entry && i < trace->abi->args; i++)
 		trace->reg[trace->abi->arg[i]] =
 			(struct value_of) { .kind = VALUE_PATH, .arg = i, .width = 8 };
-	if (start->entry)
+	trace->follow = start->follow != 0;
+	for (i = 0; i < INSN_REGS_MAX; i++) {
+		if (start->follow & 1U << i)
+			reg_set(trace, i,
+				(struct value_of) { .kind = VALUE_PATH, .arg = i, .width = 8 });
+	}
+	if (start->entry || start->follow)
 		return;
 	trace->reg[trace->abi->frame] =
 		(struct value_of) { .kind = VALUE_FRAME, .num = FRAME_APART };
 	if (start->known)
-		reg_set(trace, start->reg, constant(start->num));
+		reg_set(trace, start->reg, value_const(start->num));
 }
 
 int trace_walk(const struct image *image, const struct trace_start *start, trace_fn fn, void *arg)
@@ -439,6 +564,8 @@ int trace_walk(const struct image *image, const struct trace_start *start, trace
 	walk->image = image;
 	walk->fn = fn;
 	walk->arg = arg;
+	walk->steps = STEPS_MAX;
+	walk->shared = start->steps;
 	walk->way[0].abi = abi_find(image_machine(image));
 	if (walk->way[0].abi) {
 		start_state(start, &walk->way[0]);

@@ -18,23 +18,7 @@
 #include "elf/callee.h"
 #include "elf/image.h"
 #include "elf/insn.h"
-#include "elf/place.h"
-
-enum value_kind {
-	VALUE_UNKNOWN,
-	VALUE_CONST, /* num */
-	VALUE_FRAME, /* num behind the stack pointer at the start */
-	VALUE_PATH,  /* from an argument, by loads, and num added; see place.h */
-};
-
-struct value_of {
-	uint8_t kind;
-	uint8_t arg; /* PATH: number of the argument */
-	uint8_t loads;
-	uint8_t width; /* PATH: bytes that are its own, the others 0 */
-	int32_t off[PLACE_LOADS];
-	int64_t num;
-};
+#include "elf/value.h"
 
 struct trace;
 
@@ -51,10 +35,20 @@ struct trace_start {
 	uint64_t low; /* jumps out of low to high are calls that do not return here */
 	uint64_t high;
 	bool entry; /* vaddr is a function's: the arguments are in their registers */
+	/*
+	 * Registers, 1U << number, whose values are followed as those of arguments are, arg being
+	 * the register. With any of them:
+	 * - What is in the frame at the start is a path from the stack pointer.
+	 * - Where a called function obviously does nothing but to return what it computes, its code
+	 *   is followed as well. trace_surprises() tells of the others.
+	 */
+	uint32_t follow;
 	/* Else, if known, a register holds a constant. */
 	bool known;
 	uint8_t reg;
 	uint64_t num;
+	/* How many instructions may be looked at, for several walks together; NULL: no such limit. */
+	size_t *steps;
 };
 
 /* The bounds of the function that vaddr is in, or a guess when the file does not tell. */
@@ -79,9 +73,18 @@ bool trace_holds(const struct trace *trace, int64_t num);
 /* Does the instruction leave the function for good? */
 bool trace_leaves(const struct trace *trace, const struct insn *insn);
 
-bool value_is(struct value_of value, int64_t num);
-bool value_same(struct value_of a, struct value_of b);
-/* The place of a path that starts from what register reg holds. */
-struct place value_place(struct value_of value, uint8_t reg);
+/* What a place holds that starts from a register at the instruction. */
+struct value_of trace_eval(const struct trace *trace, const struct place *place);
+/*
+ * Has there been anything on this way, with follow, that may have changed memory which paths lead to:
+ * a call, or a store elsewhere than in the frame?
+ */
+bool trace_surprises(const struct trace *trace);
+
+/*
+ * With follow: the place of any value that is the address of something in the frame, or a path.
+ * Width 0: it is none.
+ */
+struct place trace_place(const struct trace *trace, struct value_of value);
 
 #endif

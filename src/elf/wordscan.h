@@ -18,7 +18,7 @@ typedef int (*word_fn)(void *arg, uint64_t vaddr, unsigned int word, bool ends);
 
 /*
  * Calls fn for every place of every word (NUL-terminated, WORD_LEN_MIN to WORD_LEN_MAX characters,
- * at most WORDS_MAX), also inside of other words. -EINVAL for other words; what image_walk() says.
+ * at most WORDS_MAX; NULL is none), also inside of other words. -EINVAL for other words; what image_walk() says.
  */
 int wordscan(const struct image *image, const char *const *words, size_t count, word_fn fn,
 	     void *arg);

@@ -11,25 +11,12 @@
 #include <uthash.h>
 #include <utlist.h>
 
-#include "flow/path.h"
+#include "flow/process.h"
 #include "flow/secrets.h"
 #include "flow/stream.h"
 
 /* Names no file. */
 #define NO_COOKIE UINT64_MAX
-
-struct flow_conn;
-
-struct flow_proc {
-	struct process p;
-	char *exe;
-	char *cgroup;
-	struct flow_conn *conns;
-	uint64_t start_boot_ns;
-	bool known; /* REC_PROC has come */
-	bool gone;  /* ended or replaced; freed with its last connection */
-	UT_hash_handle hh;
-};
 
 struct flow_conn {
 	struct connection c;
@@ -99,13 +86,6 @@ void flow_lost(struct flow *flow, uint64_t bytes)
 		return;
 	flow->stats.gaps[GAP_RING_FULL]++;
 	*known = bytes;
-}
-
-static void proc_free(struct flow_proc *proc)
-{
-	free(proc->exe);
-	free(proc->cgroup);
-	free(proc);
 }
 
 static void proc_release(struct flow_proc *proc)
@@ -373,44 +353,10 @@ static int proc_exit(struct flow *flow, struct flow_proc *proc, uint64_t mono_ns
 	return r;
 }
 
-/* Takes over exe and cgroup, also on failure. */
-static int proc_fill(struct flow *flow, struct flow_proc *proc, const struct rec_proc *rec,
-		     char *exe, char *cgroup)
-{
-	if (!exe || !cgroup) {
-		free(exe);
-		free(cgroup);
-		return -ENOMEM;
-	}
-	free(proc->exe);
-	free(proc->cgroup);
-	proc->exe = exe;
-	proc->cgroup = cgroup;
-	proc->known = true;
-	proc->start_boot_ns = rec->start_ns;
-	proc->p = (struct process) {
-		.pid = rec->h.pid,
-		.ppid = rec->ppid,
-		.uid = rec->uid,
-		.gid = rec->gid,
-		.start_ns = rec->start_ns ? flow->ops->from_boot(flow->arg, rec->start_ns) : 0,
-		.cgroup_id = rec->cgroup_id,
-		.cgroup = cgroup,
-		.exe = exe,
-	};
-	return 0;
-}
-
-/* Two threads may both report their process; and it may follow its first connection. */
-static bool same_program(const struct flow_proc *proc, const struct rec_proc *rec, const char *exe)
-{
-	return !proc->known ||
-	       (proc->start_boot_ns == rec->start_ns && exe && !strcmp(proc->exe, exe));
-}
-
 static int on_proc(struct flow *flow, const struct rec_proc *rec)
 {
 	struct flow_proc *proc = proc_find(flow, rec->h.pid);
+	uint64_t start_ns;
 	char *exe;
 	int r = 0, one;
 
@@ -418,7 +364,7 @@ static int on_proc(struct flow *flow, const struct rec_proc *rec)
 		return -EBADMSG;
 	exe = path_join(rec->path, rec->path_len);
 	/* The note of the old one's end found the ring full. */
-	if (proc && !same_program(proc, rec, exe)) {
+	if (proc && !proc_same_program(proc, rec, exe)) {
 		r = proc_exit(flow, proc, rec->h.time_ns);
 		proc = NULL;
 	}
@@ -428,7 +374,8 @@ static int on_proc(struct flow *flow, const struct rec_proc *rec)
 		free(exe);
 		return -ENOMEM;
 	}
-	one = proc_fill(flow, proc, rec, exe,
+	start_ns = rec->start_ns ? flow->ops->from_boot(flow->arg, rec->start_ns) : 0;
+	one = proc_fill(proc, rec, start_ns, exe,
 			strdup(flow->ops->cgroup_path(flow->arg, rec->cgroup_id)));
 	return r ? r : one;
 }

@@ -152,6 +152,19 @@ static bool fits_others(const struct known *known, enum secret_label label,
 	return true;
 }
 
+/*
+ * Memory that was never written, or only in part: a secret that was taken for longer than it is ends
+ * with zeros.
+ */
+static bool is_blank(const struct rec_secret *rec)
+{
+	const size_t part = 16;
+
+	return secret_is_blank(rec->random, sizeof(rec->random)) ||
+	       secret_is_blank(rec->secret, part) ||
+	       secret_is_blank(rec->secret + rec->len - part, part);
+}
+
 int secrets_look(struct secrets *secrets, const struct rec_secret *rec,
 		 struct secrets_found *ret_found)
 {
@@ -164,9 +177,7 @@ int secrets_look(struct secrets *secrets, const struct rec_secret *rec,
 		return SECRETS_PASS;
 	if (!rec->len)
 		return SECRETS_LOST;
-	if (!secret_len_fits(label, rec->len) || rec->len > KEPT_LEN ||
-	    secret_is_blank(rec->secret, rec->len) ||
-	    secret_is_blank(rec->random, sizeof(rec->random)))
+	if (!secret_len_fits(label, rec->len) || rec->len > KEPT_LEN || is_blank(rec))
 		return SECRETS_REFUSED;
 	known = known_get(secrets, rec->random);
 	if (!known)

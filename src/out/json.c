@@ -54,6 +54,31 @@ void json_object(struct json *json, const char *key)
 	json->more = false;
 }
 
+void json_array(struct json *json, const char *key)
+{
+	put_key(json, key);
+	writer_put(json->writer, "[", 1);
+	json->more = false;
+}
+
+void json_item(struct json *json)
+{
+	writer_puts(json->writer, json->more ? ",{" : "{");
+	json->more = false;
+}
+
+void json_array_end(struct json *json)
+{
+	writer_put(json->writer, "]", 1);
+	json->more = true;
+}
+
+void json_bool(struct json *json, const char *key, bool value)
+{
+	put_key(json, key);
+	writer_puts(json->writer, value ? "true" : "false");
+}
+
 void json_u64(struct json *json, const char *key, uint64_t value)
 {
 	char buf[20], *p = buf + sizeof(buf);

@@ -24,6 +24,13 @@ void json_end(struct json *json);
 /* An object as the value of a key. End it with json_end(). */
 void json_object(struct json *json, const char *key);
 
+/* An array as the value of a key. End it with json_array_end(). */
+void json_array(struct json *json, const char *key);
+/* An object as the next element. End it with json_end(). */
+void json_item(struct json *json);
+void json_array_end(struct json *json);
+
+void json_bool(struct json *json, const char *key, bool value);
 void json_u64(struct json *json, const char *key, uint64_t value);
 /* Up to NUL or len bytes. Each byte that is not valid UTF-8 becomes U+FFFD. */
 void json_name(struct json *json, const char *key, const char *s, size_t len);

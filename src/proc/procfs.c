@@ -128,3 +128,19 @@ int procfs_open_exe(pid_t pid)
 	fd = open(name, O_RDONLY | O_CLOEXEC);
 	return fd < 0 ? -errno : fd;
 }
+
+void procfs_comm(pid_t pid, char ret_comm[PROCFS_COMM_LEN])
+{
+	char name[32];
+	ssize_t n = 0;
+	int fd;
+
+	snprintf(name, sizeof(name), "/proc/%d/comm", pid);
+	fd = open(name, O_RDONLY | O_CLOEXEC);
+	if (fd >= 0) {
+		n = read(fd, ret_comm, PROCFS_COMM_LEN - 1);
+		close(fd);
+	}
+	/* The newline is the kernel's; one before it would be the name's own. */
+	ret_comm[n > 0 ? n - 1 : 0] = '\0';
+}

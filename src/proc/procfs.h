@@ -45,4 +45,8 @@ bool procfs_map_parse(char *line, struct procfs_map *ret_map);
 int procfs_open_map(pid_t pid, const struct procfs_map *map);
 int procfs_open_exe(pid_t pid);
 
+/* Name of a process, hostile; "" when it is gone. */
+#define PROCFS_COMM_LEN 64
+void procfs_comm(pid_t pid, char ret_comm[PROCFS_COMM_LEN]);
+
 #endif

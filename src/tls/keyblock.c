@@ -8,6 +8,7 @@
 #define PAIRS_MAX   8
 #define LABEL_LEN   13 /* "key expansion" */
 #define RANDOM_SIZE SECRET_RANDOM_LEN
+#define STEPS_MAX   (1U << 18) /* in all functions that use the label; it is one, or two */
 
 /*
  * struct ssl_session_st: the length is before the secret, from OpenSSL 1.1.1 on with 64 bytes of
@@ -122,11 +123,11 @@ static bool client_random(const struct passed *passed, struct value_of *ret_rand
 	return value_same(next, passed->random[0]);
 }
 
-static bool function_read(const struct image *image, uint64_t ref, uint64_t label,
+static bool function_read(const struct image *image, uint64_t ref, uint64_t label, size_t *steps,
 			  struct keyblock *ret_keyblock)
 {
 	struct passed passed = { .label = label };
-	struct trace_start start = { .entry = true };
+	struct trace_start start = { .entry = true, .steps = steps };
 	uint64_t len;
 
 	if (image_function_at(image, ref, &start.low, &len))
@@ -149,21 +150,21 @@ int keyblock_find(const struct tls_input *input, struct keyblock *ret_keyblock)
 	const struct labels *labels = input->labels;
 	struct keyblock found;
 	bool any = false;
-	size_t i;
+	size_t i, steps = STEPS_MAX;
 
-	for (i = 0; i < labels->ref_count; i++) {
+	for (i = 0; i < labels->ref_count && steps; i++) {
 		const struct label_ref *ref = &labels->ref[i];
 		struct keyblock one;
 
 		if (ref->label != STRING_KEY_EXPANSION ||
-		    !function_read(input->image, ref->vaddr, ref->target, &one))
+		    !function_read(input->image, ref->vaddr, ref->target, &steps, &one))
 			continue;
 		if (any && one.vaddr != found.vaddr)
 			return -ENOENT;
 		found = one;
 		any = true;
 	}
-	if (!any)
+	if (!any || !steps)
 		return -ENOENT;
 	*ret_keyblock = found;
 	return 0;

@@ -89,6 +89,13 @@ static int passes(const struct trace *trace, unsigned int arg)
 	return -1;
 }
 
+/* Not memcmp(): what is between the fields is anything. */
+static bool inner_same(const struct inner *a, const struct inner *b)
+{
+	return a->target == b->target && a->handle == b->handle && a->label == b->label &&
+	       a->random == b->random && a->secret == b->secret && a->len == b->len;
+}
+
 static void inner_note(const struct trace *trace, const struct insn *insn, unsigned int random,
 		       struct evidence *evidence)
 {
@@ -103,7 +110,7 @@ static void inner_note(const struct trace *trace, const struct insn *insn, unsig
 
 	if (inner.label < 0 || inner.secret < 0 || inner.len < 0)
 		return;
-	if (evidence->inner.target && memcmp(&evidence->inner, &inner, sizeof(inner)))
+	if (evidence->inner.target && !inner_same(&evidence->inner, &inner))
 		evidence->inner_differs = true;
 	evidence->inner = inner;
 }
@@ -134,8 +141,7 @@ static void read_note(const struct trace *trace, const struct insn *insn, struct
 	if (insn->kind == INSN_COMPARE && insn->value == RANDOM_SIZE)
 		evidence->bound = true;
 	if (insn->kind == INSN_LEA && insn->src != INSN_REG_NONE) {
-		address = trace_reg(trace, insn->src);
-		address.num += insn->disp;
+		address = value_plus(trace_reg(trace, insn->src), insn->disp);
 		if (is_inside(address))
 			paths_add(&evidence->reached, address);
 	} else if (insn->kind == INSN_LOAD && insn->width == 1 && is_inside(address)) {
@@ -217,8 +223,7 @@ static int on_access(void *arg, const struct trace *trace, uint64_t vaddr, const
 		value = trace_reg(trace, insn->src);
 	} else if (insn->kind == INSN_LEA && insn->src != INSN_REG_NONE) {
 		/* Short copies are done in place. */
-		value = trace_reg(trace, insn->src);
-		value.num += insn->disp;
+		value = value_plus(trace_reg(trace, insn->src), insn->disp);
 	} else if ((insn->kind != INSN_CALL && !trace_leaves(trace, insn)) ||
 		   !is_arg(trace_arg(trace, 0), 1)) {
 		return 0;

@@ -6,10 +6,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tls/rustls.h"
+
 const struct tls_library *const tls_libraries[] = {
-	/* The last one: it is also known by what others have as well. */
 	&gnutls,
+	&golang,
 	&nss,
+	&rustls,
+	/* The last one: it is also known by what others have as well. */
 	&openssl,
 	NULL,
 };
@@ -25,7 +29,7 @@ static const char *const strings[STRINGS_MAX] = {
 	[STRING_OPENSSL_1] = "OpenSSL 1.",	  [STRING_OPENSSL_3] = "OpenSSL 3.",
 	[STRING_OPENSSL_4] = "OpenSSL 4.",	  [STRING_LIBRESSL] = "LibreSSL ",
 	[STRING_BORINGSSL] = "BoringSSL",	  [STRING_GNUTLS] = "Enabled GnuTLS ",
-	[STRING_NSS] = "Version: NSS 3.",
+	[STRING_NSS] = "Version: NSS 3.",	  [STRING_RUSTLS] = "rustls-0.",
 };
 
 const char *tls_name(const struct tls_sites *sites)
@@ -33,12 +37,15 @@ const char *tls_name(const struct tls_sites *sites)
 	return sites->name ? sites->name : sites->library->name;
 }
 
-/* "3.5.8 25 Aug 2026": numbers with dots, then what dates and suffixes consist of. */
+/*
+ * "3.5.8 25 Aug 2026", "0.23.40/src/": numbers with dots, then what dates and suffixes consist of. A
+ * path ends it.
+ */
 static size_t version_len(const char *text, size_t len, size_t dots_min)
 {
 	size_t i, dots = 0;
 
-	for (i = 0; i < len && text[i] && text[i] != ' '; i++) {
+	for (i = 0; i < len && text[i] && text[i] != ' ' && text[i] != '/'; i++) {
 		if (!isalnum((unsigned char)text[i]) && !strchr(".-+", text[i]))
 			return 0;
 		dots += text[i] == '.';
@@ -58,7 +65,9 @@ bool tls_version(const struct tls_input *input, enum tls_string string, struct t
 	for (i = 0; i < input->labels->place_count; i++) {
 		const struct label_place *place = &input->labels->place[i];
 
+		/* tokio-rustls has its own versions. */
 		if (place->label != string ||
+		    (!image_read(input->image, place->vaddr - 1, text, 1) && text[0] == '-') ||
 		    image_read(input->image, place->vaddr + skip, text, sizeof(text)))
 			continue;
 		len = version_len(text, sizeof(text), string == STRING_NSS ? 1 : 2);
@@ -107,7 +116,11 @@ int tls_resolve(const struct image *image, struct tls_sites **ret_sites, size_t 
 	if (err)
 		return err;
 	items = calloc(TLS_LIBRARIES_MAX, sizeof(*items));
-	err = items ? resolve_all(&input, items, ret_count) : -ENOMEM;
+	err = items ? rustls_tables(image, &labels) : -ENOMEM;
+	if (!err)
+		err = labels_follow(image, &labels);
+	if (!err)
+		err = resolve_all(&input, items, ret_count);
 	labels_done(&labels);
 	if (err) {
 		free(items);
@@ -115,6 +128,23 @@ int tls_resolve(const struct image *image, struct tls_sites **ret_sites, size_t 
 	}
 	*ret_sites = items;
 	return 0;
+}
+
+const char *tls_function_name(size_t index)
+{
+	for (size_t i = 0; tls_libraries[i]; i++) {
+		const struct tls_library *library = tls_libraries[i];
+		const char *const *name = library->secret_functions;
+
+		if (index < library->recipe_count)
+			return library->recipes[index].function;
+		index -= library->recipe_count;
+		for (; name && *name; name++) {
+			if (!index--)
+				return *name;
+		}
+	}
+	return NULL;
 }
 
 const struct tls_library *tls_by_soname(const char *filename)

@@ -100,7 +100,7 @@ struct tls_secret {
 	struct place len;	 /* of the secret; width 0: a master secret's */
 };
 
-#define TLS_SECRETS_MAX	  8
+#define TLS_SECRETS_MAX	  16
 #define TLS_PROBLEMS_MAX  8
 #define TLS_VERSION_LEN	  64
 #define TLS_LIBRARIES_MAX 8
@@ -139,6 +139,7 @@ struct tls_sites {
 enum tls_string {
 	STRING_CLIENT_RANDOM = LABEL_CLIENT_RANDOM - 1,
 	STRING_KEY_EXPANSION = LABEL_MAX - 1, /* RFC 5246, section 6.3 */
+	STRING_RUSTLS_TABLE,		      /* no string: see rustls_tables() */
 	STRINGS_FOLLOWED,
 	STRING_OPENSSL_0 = STRINGS_FOLLOWED,
 	STRING_OPENSSL_1,
@@ -148,6 +149,7 @@ enum tls_string {
 	STRING_BORINGSSL,
 	STRING_GNUTLS,
 	STRING_NSS,
+	STRING_RUSTLS,
 	STRINGS_MAX,
 };
 #define STRINGS_LABELS ((1U << (LABEL_MAX - 1)) - 1)
@@ -162,6 +164,10 @@ struct tls_input {
 struct tls_library {
 	const char *name;	   /* "openssl" */
 	const char *const *soname; /* file name prefixes, NULL-terminated: "libssl.so" */
+	/* What it looks up by name: the user may say where these are. */
+	const struct tls_recipe *recipes;
+	size_t recipe_count;
+	const char *const *secret_functions; /* NULL-terminated; NULL: none */
 	/*
 	 * Files that may be loaded later than such a file, from its folder; NULL-terminated. NULL:
 	 * there are none.
@@ -174,9 +180,11 @@ struct tls_library {
 	int (*resolve)(const struct tls_input *input, struct tls_sites *sites);
 };
 
+extern const struct tls_library golang;
 extern const struct tls_library gnutls;
 extern const struct tls_library nss;
 extern const struct tls_library openssl;
+extern const struct tls_library rustls;
 
 /* All libraries, NULL-terminated. */
 extern const struct tls_library *const tls_libraries[];
@@ -186,6 +194,8 @@ extern const struct tls_library *const tls_libraries[];
  * and what reading the file says.
  */
 int tls_resolve(const struct image *image, struct tls_sites **ret_sites, size_t *ret_count);
+/* Number index of those names, of all libraries; NULL behind the last one. */
+const char *tls_function_name(size_t index);
 /* Does a file name (no directory) look like one of the libraries? NULL when not. */
 const struct tls_library *tls_by_soname(const char *filename);
 

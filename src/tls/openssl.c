@@ -608,8 +608,13 @@ static const char *const sonames[] = {
 	NULL,
 };
 
+static const char *const secret_functions[] = { "ssl_log_secret", NULL };
+
 const struct tls_library openssl = {
 	.name = "openssl",
 	.soname = sonames,
+	.recipes = recipes,
+	.recipe_count = RECIPES_MAX,
+	.secret_functions = secret_functions,
 	.resolve = openssl_resolve,
 };

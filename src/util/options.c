@@ -113,6 +113,7 @@ static int store(const struct option_def *def, void *target, const char *value)
 	case OPTION_COUNT:
 		++*(unsigned int *)field;
 		return 0;
+	case OPTION_ARGUMENT:
 	case OPTION_STRING:
 		*(const char **)field = value;
 		return *value ? 0 : -EINVAL;
@@ -142,7 +143,8 @@ static const struct option_def *find_long(const struct option_def *defs, const c
 					  size_t len)
 {
 	for (; defs->kind != OPTION_END; defs++) {
-		if (strlen(defs->name) == len && !memcmp(defs->name, name, len))
+		if (defs->kind != OPTION_ARGUMENT && strlen(defs->name) == len &&
+		    !memcmp(defs->name, name, len))
 			return defs;
 	}
 	return NULL;
@@ -152,6 +154,24 @@ static const struct option_def *find_short(const struct option_def *defs, char l
 {
 	for (; defs->kind != OPTION_END; defs++) {
 		if (defs->letter && defs->letter == letter)
+			return defs;
+	}
+	return NULL;
+}
+
+static bool takes_argument(const struct option_def *defs)
+{
+	while (defs->kind != OPTION_END && defs->kind != OPTION_ARGUMENT)
+		defs++;
+	return defs->kind == OPTION_ARGUMENT;
+}
+
+/* The place for an argument, if it is still empty. */
+static const struct option_def *find_argument(const struct option_def *defs, const void *target)
+{
+	for (; defs->kind != OPTION_END; defs++) {
+		if (defs->kind == OPTION_ARGUMENT &&
+		    !*(const char *const *)((const char *)target + defs->offset))
 			return defs;
 	}
 	return NULL;
@@ -261,8 +281,15 @@ int options_parse(const struct option_def *defs, void *target, int argc, char **
 			return 0;
 		}
 		if (arg[0] != '-' || !arg[1]) {
+			const struct option_def *def = find_argument(defs, target);
+
+			if (def && !store(def, target, arg))
+				continue;
 			snprintf(reterr, reterr_len,
-				 "'%s' is not an option; a command goes behind --", arg);
+				 takes_argument(defs)
+					 ? "'%s' is one argument too many"
+					 : "'%s' is not an option; a command goes behind --",
+				 arg);
 			return -EINVAL;
 		}
 		r = arg[1] == '-' ? parse_long(&p, arg + 2) : parse_short(&p, arg + 1);
@@ -290,6 +317,8 @@ void options_help(const struct option_def *defs, FILE *out)
 	for (; defs->kind != OPTION_END; defs++) {
 		char left[64];
 
+		if (defs->kind == OPTION_ARGUMENT)
+			continue;
 		snprintf(left, sizeof(left), "%c%c%c --%s%s%s", defs->letter ? '-' : ' ',
 			 defs->letter ? defs->letter : ' ', defs->letter ? ',' : ' ', defs->name,
 			 takes_value(defs) ? " " : "", takes_value(defs) ? defs->metavar : "");

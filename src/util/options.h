@@ -12,13 +12,14 @@
 
 enum option_kind {
 	OPTION_END = 0,
-	OPTION_FLAG,	/* bool */
-	OPTION_COUNT,	/* unsigned, one more for each time */
-	OPTION_STRING,	/* const char * */
-	OPTION_LIST,	/* struct option_list: may be given several times */
-	OPTION_NUMBER,	/* int64_t, min to max */
-	OPTION_SIZE,	/* uint64_t bytes, min to max, with K, M or G behind */
-	OPTION_SECONDS, /* uint64_t ns; fractions allowed, at least 1 ms */
+	OPTION_FLAG,	 /* bool */
+	OPTION_COUNT,	 /* unsigned, one more for each time */
+	OPTION_STRING,	 /* const char * */
+	OPTION_LIST,	 /* struct option_list: may be given several times */
+	OPTION_NUMBER,	 /* int64_t, min to max */
+	OPTION_SIZE,	 /* uint64_t bytes, min to max, with K, M or G behind */
+	OPTION_SECONDS,	 /* uint64_t ns; fractions allowed, at least 1 ms */
+	OPTION_ARGUMENT, /* const char *: the one that is not an option; has only a metavar */
 };
 
 /* Values stay the argument vector's; the array is freed by options_done(). */
@@ -40,7 +41,8 @@ struct option_def {
 
 /*
  * Parses argv[1..argc-1] until "--" or the end. Arguments that are not options are an error,
- * except behind "--": ret_rest is their index in argv (argc when there are none).
+ * except for one where the table has OPTION_ARGUMENT, and behind "--": ret_rest is their index in
+ * argv (argc when there are none).
  * 0, or -EINVAL with one sentence in reterr, or -ENOMEM.
  */
 int options_parse(const struct option_def *defs, void *target, int argc, char **argv, int *ret_rest,

@@ -3,9 +3,9 @@
 """What cleartap costs the programs it taps: behind `make bench`.
 
 nginx with one worker is loaded by wrk over TLS, in rounds: without cleartap, with it printing
-text, with it printing JSON, in turn, so that a change of the machine's mood meets all of them.
-Both wrk and nginx use the tapped library, so each byte is captured twice. Prints a table and
-writes the same as JSON.
+text, JSON, or secrets only, in turn, so that a change of the machine's mood meets all of them.
+Both wrk and nginx use the tapped library, so each byte is captured twice. Then the time to find
+the places to probe in a file: see resolve.py. Prints tables and writes the same as JSON.
 """
 import argparse
 import json
@@ -26,7 +26,7 @@ sys.path.insert(0, os.path.join(ROOT, "tests", "e2e"))
 sys.path.insert(0, os.path.join(ROOT, "tests"))
 
 BIG_SEND = 100 * 1000 * 1000
-MODES = {"none": None, "text": [], "json": ["--json"]}
+MODES = {"none": None, "text": ["tls"], "json": ["tls", "--json"], "keys": ["keys"]}
 
 
 class Run:
@@ -35,7 +35,7 @@ class Run:
     def __init__(self, harness, arguments):
         reader, writer = os.pipe()
         self.errors = tempfile.TemporaryFile()
-        argv = [harness.CLEARTAP, "tls", "-o", "/dev/null", "--ready-fd", str(writer), *arguments]
+        argv = [harness.CLEARTAP, *arguments, "-o", "/dev/null", "--ready-fd", str(writer)]
         self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                         stderr=self.errors, pass_fds=[writer])
         os.close(writer)
@@ -243,12 +243,20 @@ def main():
                 results[name] = summarize(unit, rounds(harness, name, what, args, extra))
         finally:
             scene.stop()
+    looks = {}
+    if not args.only or re.search(args.only, "resolve"):
+        import resolve
+        looks = resolve.measure(harness, args.rounds)
     info = machine(args)
     path = args.output or os.path.join(ROOT, args.build, "bench.json")
     with open(path, "w") as file:
-        json.dump({"machine": info, "results": results}, file, indent=2)
+        json.dump({"machine": info, "results": results, "resolve": looks}, file, indent=2)
     print("\n" + "\n".join(f"{key}: {value}" for key, value in info.items()))
-    print("\n" + table(results) + f"\n\nas JSON: {path}")
+    if results:
+        print("\n" + table(results))
+    if looks:
+        print("\n" + resolve.table(looks))
+    print(f"\nas JSON: {path}")
 
 
 if __name__ == "__main__":

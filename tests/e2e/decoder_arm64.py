@@ -143,8 +143,10 @@ def stored(name, operands, fields):
 def loaded(name, operands, fields):
     """A load of general registers."""
     pair = name in ("ldp", "ldnp")
-    if name in ("ldr", "ldur", "ldtr", "ldapur", "ldp", "ldnp") and register(operands[0]) is not None:
-        fields.update({"kind": "load", "width": 8 if operands[0][0] == "x" else 4,
+    extends = re.fullmatch(r"ld(?:r|ur|tr|apur)[bh]?|ldn?p", name)
+    if extends and register(operands[0]) is not None:
+        fields.update({"kind": "load",
+                       "width": SIZES.get(name[-1], 8 if operands[0][0] == "x" else 4),
                        "dst": register(operands[0]),
                        "dst2": register(operands[1]) if pair else None})
 
@@ -172,7 +174,7 @@ def access(name, operands, text):
     elif name.startswith("ld"):
         for op in before:
             writes |= bit(op)
-        if name == "ldapur" or not name.startswith(("ldra", "ldx", "ldax", "lda", "ldl")):
+        if name.startswith("ldapur") or not name.startswith(("ldra", "ldx", "ldax", "lda", "ldl")):
             loaded(name, before, fields)
         if name.startswith("ldra"):
             for unknown in ("disp", "step"):
@@ -208,6 +210,8 @@ def arithmetic(name, operands):
     """add, adds, sub, subs"""
     target, source = register(operands[0]), register(operands[1])
     wide = operands[0] == "sp" or operands[0][0] == "x" and operands[0] != "xzr"
+    if target is None and name == "subs" and operands[2].startswith("#") and "sp" not in operands[1]:
+        return {"kind": "compare", "src": source, "value": shifted(operands[2:]) or None}
     if target is None:
         return {"kind": "other"}
     if not operands[2].startswith("#"):

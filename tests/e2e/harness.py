@@ -635,9 +635,9 @@ class Case(unittest.TestCase):
 
     # Python peers
 
-    def peer_server(self, do="echo", *args, host="127.0.0.1"):
+    def peer_server(self, do="echo", *args, host="127.0.0.1", prefix=()):
         """Returns (process, port)."""
-        proc = self.start(PYTHON, PEER, "server", "--do", do, "--host", host, "--cert",
+        proc = self.start(*prefix, PYTHON, PEER, "server", "--do", do, "--host", host, "--cert",
                           self.cert.cert, "--key", self.cert.key, "--report", self.report, *args)
 
         def port():

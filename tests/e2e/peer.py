@@ -4,7 +4,7 @@
 
 Each finished connection is one JSON line in the file --report: what was sent and what was received
 (length and SHA-256 of what the ssl module took and gave), both addresses and the TLS version. The
-tests compare that with what cleartap captured.
+tests compare that with what cleartap captured. --keylog has the ssl module write its secrets.
 
 server: says "port N" when it listens, then serves until it is killed.
 client: one run of --do, then exits.
@@ -15,6 +15,7 @@ import hashlib
 import json
 import os
 import random
+import re
 import select
 import socket
 import ssl
@@ -99,7 +100,7 @@ class Conn:
         self.reported = True
         self.report.write(pid=os.getpid(), role=self.role, local=self.local, remote=self.remote,
                           sent=self.sent.result(), received=self.received.result(),
-                          tls=self.version)
+                          tls=self.version, resumed=self.tls.session_reused)
 
     def close(self):
         """Ends the connection in order, so that the other side has read everything."""
@@ -115,20 +116,22 @@ def client_context(args):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
-    limit_version(context, args)
+    set_up(context, args)
     return context
 
 
 def server_context(args):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(args.cert, args.key)
-    limit_version(context, args)
+    set_up(context, args)
     return context
 
 
-def limit_version(context, args):
+def set_up(context, args):
     if args.tls:
         context.minimum_version = context.maximum_version = VERSIONS[args.tls]
+    if args.keylog:
+        context.keylog_filename = args.keylog
 
 
 # --- server
@@ -185,8 +188,24 @@ def serve_http(conn, args):
         conn.send(head + body)
 
 
+def serve_mark(conn, args):
+    """Answers answer-X in HTTP to whatever has request-X in it; only then it is sure who asked."""
+    data = b""
+    while True:
+        more = conn.recv()
+        if not more:
+            return
+        data += more
+        match = re.search(rb"request-([0-9a-z]+)\.", data)
+        if match:
+            body = b"<p>answer-" + match[1] + b".</p>\n"
+            conn.send(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: %d\r\n\r\n"
+                      % len(body) + body)
+            data = b""
+
+
 SERVE = {"echo": serve_echo, "sink": serve_sink, "upload": serve_upload, "some": serve_some,
-         "http": serve_http}
+         "http": serve_http, "mark": serve_mark}
 
 
 def serve_connection(sock, context, report, args):
@@ -205,10 +224,10 @@ def serve_connection(sock, context, report, args):
 
 def listen(args):
     if args.host == "dual":
-        return socket.create_server(("::", 0), family=socket.AF_INET6, dualstack_ipv6=True,
+        return socket.create_server(("::", args.port), family=socket.AF_INET6, dualstack_ipv6=True,
                                     backlog=256)
     family = socket.AF_INET6 if ":" in args.host else socket.AF_INET
-    return socket.create_server((args.host, 0), family=family, backlog=256)
+    return socket.create_server((args.host, args.port), family=family, backlog=256)
 
 
 def server(args):
@@ -437,6 +456,7 @@ def parse():
     parser.add_argument("--cert")
     parser.add_argument("--key")
     parser.add_argument("--report")
+    parser.add_argument("--keylog")
     parser.add_argument("--body")
     parser.add_argument("--seed", default="seed")
     parser.add_argument("--size", type=int, default=1000)

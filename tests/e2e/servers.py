@@ -17,9 +17,9 @@ def program(name):
     return path
 
 
-def nginx(case, files=None, http2=False):
+def nginx(case, files=None, http2=False, port=None):
     """files: name -> bytes, served from /."""
-    port, folder = free_port(), case.path("nginx")
+    port, folder = port or free_port(), case.path("nginx")
     os.makedirs(f"{folder}/www")
     for name, data in (files or {}).items():
         with open(f"{folder}/www/{name}", "wb") as file:

@@ -17,7 +17,8 @@ def event(kind, **fields):
 
 
 def stats(**fields):
-    sums = {"events": 5, "connections": 1, "bytes_in": 3, "bytes_out": 2, "gap_bytes": 4}
+    sums = {"events": 5, "connections": 1, "bytes_in": 3, "bytes_out": 2, "gap_bytes": 4,
+            "secrets": 0}
     return {"type": "stats", "time": TIME, **sums, **fields}
 
 
@@ -68,12 +69,30 @@ class Checker(unittest.TestCase):
             "stats": (5, {"bytes_in": 2}),
             "stats of gaps": (5, {"gap_bytes": 0}),
             "events": (5, {"events": 6}),
+            "secrets": (5, {"secrets": 1}),
         }
         for name, (index, change) in changes.items():
             with self.subTest(name=name):
                 events = [dict(item) for item in GOOD]
                 events[index].update(change)
                 self.assertNotEqual(self.capture(events).problems, [])
+
+    SECRET = event("secret", label="CLIENT_RANDOM", client_random="0a" * 32, secret="1b" * 48)
+
+    def test_good_secrets(self):
+        """Before the connection opens, or of one that never does."""
+        other = {**self.SECRET, "conn": 2, "label": "EXPORTER_SECRET", "secret": "1b" * 32}
+        capture = self.capture([self.SECRET, *GOOD[:5], other, stats(events=7, secrets=2)])
+        self.assertEqual(capture.problems, [])
+        self.assertEqual(capture.secrets, [self.SECRET, other])
+
+    def test_bad_secrets(self):
+        for change in ({"label": "client_random"}, {"client_random": "0a" * 31},
+                       {"client_random": "0A" * 32}, {"secret": "1b" * 32}, {"secret": ""},
+                       {"secret": "1B" * 48}, {"label": "EXPORTER_SECRET", "secret": "1b" * 64}):
+            with self.subTest(change=change):
+                self.assertNotEqual(self.capture([{**self.SECRET, **change}]).problems, [])
+        self.assertNotEqual(self.capture([self.SECRET, self.SECRET]).problems, [])
 
     def test_bad_order(self):
         for name, order in (("open later", [1, 0, 2, 3, 4, 5]), ("data twice", [0, 1, 1, 2, 3, 4]),

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Any bytes as an ELF file: opened, and searched for a TLS library. */
+/* Any bytes as an ELF file: opened, and searched for functions and a TLS library. */
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 
+#include "elf/ehframe.h"
+#include "elf/entry.h"
 #include "elf/image.h"
 #include "tls/library.h"
 
@@ -35,6 +37,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 
 	if (image_open_memory(data, len, &image))
 		return 0;
+	for (i = 0; i < len; i += 1 + len / 16) {
+		uint64_t vaddr, offset;
+
+		if (!entry_check(image, i, &vaddr) &&
+		    (image_offset(image, vaddr, &offset) || offset >= len))
+			abort();
+		(void)ehframe_starts(image, i);
+	}
 	if (!tls_resolve(image, &found, &count)) {
 		for (i = 0; i < count; i++)
 			check(&found[i], len);

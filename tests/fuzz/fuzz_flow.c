@@ -239,8 +239,10 @@ static void fill_secret(struct rec_secret *rec, const uint8_t *p)
 	rec->cookie = p[1] & 2 ? COOKIE_NO_FREE : 0;
 	memset(rec->random, p[2] & 3, sizeof(rec->random));
 	rec->random[0] = p[2] >> 4;
+	/* Each part of it differs from blank, unless the input wants it. */
 	memset(rec->secret, p[3] & 3, sizeof(rec->secret));
-	rec->secret[0] = p[3] >> 4;
+	for (size_t i = 0; i < sizeof(rec->secret); i += 16)
+		rec->secret[i] = p[3] >> 4;
 }
 
 /* The one type too many for three bits has no direction. */

@@ -12,7 +12,7 @@
 #include <string.h>
 
 #define ELF_BASE     0x400000
-#define ELF_TEXT_LEN 1024
+#define ELF_TEXT_LEN 2048
 #define ELF_SYMS_MAX 16
 #define ELF_PHDRS    36
 

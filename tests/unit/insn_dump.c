@@ -14,15 +14,16 @@
 #include "elf/insn.h"
 
 static const char *const kinds[] = {
-	[INSN_OTHER] = "other", [INSN_NOP] = "nop",
-	[INSN_CALL] = "call",	[INSN_CALL_INDIRECT] = "call_indirect",
-	[INSN_JMP] = "jmp",	[INSN_JMP_INDIRECT] = "jmp_indirect",
-	[INSN_JCC] = "jcc",	[INSN_RET] = "ret",
-	[INSN_STOP] = "stop",	[INSN_MOV] = "mov",
-	[INSN_ZERO] = "zero",	[INSN_CONST] = "const",
-	[INSN_LEA] = "lea",	[INSN_ADD] = "add",
-	[INSN_LOAD] = "load",	[INSN_STORE] = "store",
-	[INSN_PUSH] = "push",	[INSN_POP] = "pop",
+	[INSN_OTHER] = "other",	    [INSN_NOP] = "nop",
+	[INSN_CALL] = "call",	    [INSN_CALL_INDIRECT] = "call_indirect",
+	[INSN_JMP] = "jmp",	    [INSN_JMP_INDIRECT] = "jmp_indirect",
+	[INSN_JCC] = "jcc",	    [INSN_RET] = "ret",
+	[INSN_STOP] = "stop",	    [INSN_MOV] = "mov",
+	[INSN_ZERO] = "zero",	    [INSN_CONST] = "const",
+	[INSN_LEA] = "lea",	    [INSN_ADD] = "add",
+	[INSN_LOAD] = "load",	    [INSN_STORE] = "store",
+	[INSN_PUSH] = "push",	    [INSN_POP] = "pop",
+	[INSN_COMPARE] = "compare", [INSN_STORE_CONST] = "store_const",
 };
 
 static void dump_register(const char *name, uint8_t reg)

@@ -36,10 +36,10 @@ static const struct {
 	const char *name;
 	unsigned int insns;
 } today[] = {
-	{ "call_enter", 520 },	   { "call_return", 161000 }, { "handle_free", 95 },
-	{ "socket_send", 161000 }, { "socket_receive", 195 }, { "socket_adjust", 195 },
-	{ "process_exit", 234 },   { "process_exec", 80 },    { "process_fork", 59 },
-	{ "record_move", 161000 },  { "secret_handed", 161000 },
+	{ "call_enter", 520 },	   { "call_return", 161000 },	{ "handle_free", 95 },
+	{ "socket_send", 161000 }, { "socket_receive", 195 },	{ "socket_adjust", 195 },
+	{ "process_exit", 234 },   { "process_exec", 80 },	{ "process_fork", 59 },
+	{ "record_move", 161000 }, { "secret_handed", 161000 },
 };
 
 #define PROGRAMS (sizeof(today) / sizeof(today[0]))

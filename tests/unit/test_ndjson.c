@@ -102,6 +102,30 @@ static void objects(void **state)
 	writer_done(&w);
 }
 
+static void arrays(void **state)
+{
+	struct json json;
+	struct writer w;
+
+	(void)state;
+	assert_int_equal(writer_init(&w, -1, 16), 0);
+	json_begin(&json, &w);
+	json_array(&json, "none");
+	json_array_end(&json);
+	json_array(&json, "two");
+	json_item(&json);
+	json_bool(&json, "a", true);
+	json_bool(&json, "b", false);
+	json_end(&json);
+	json_item(&json);
+	json_end(&json);
+	json_array_end(&json);
+	json_u64(&json, "last", 1);
+	json_end(&json);
+	check_output(&w, "{\"none\":[],\"two\":[{\"a\":true,\"b\":false},{}],\"last\":1}");
+	writer_done(&w);
+}
+
 struct fixture {
 	struct writer w;
 	struct sink *sink;
@@ -279,6 +303,7 @@ int main(void)
 		cmocka_unit_test(strings),
 		cmocka_unit_test(positions),
 		cmocka_unit_test(objects),
+		cmocka_unit_test(arrays),
 		cmocka_unit_test_setup_teardown(open_full, setup, teardown),
 		cmocka_unit_test_setup_teardown(leaves_out_unknown, setup, teardown),
 		cmocka_unit_test_setup_teardown(text_or_base64, setup, teardown),

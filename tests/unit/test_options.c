@@ -154,6 +154,29 @@ static void assert_refused(const struct parsed *p, const char *sentence)
 	assert_string_equal(p->err, sentence);
 }
 
+static void one_argument(void **state)
+{
+	static const struct option_def with_argument[] = {
+		{ OPTION_ARGUMENT, "", 0, FIELD(string), "FILE", "", 0, 0 },
+		{ OPTION_FLAG, "flag", 'f', FIELD(flag), NULL, "a flag", 0, 0 },
+		{ OPTION_END },
+	};
+	char *argv[] = { (char *)"x", (char *)"-f", (char *)"file", (char *)"more", NULL };
+	struct parsed p = { .rest = -1 };
+
+	(void)state;
+	assert_int_equal(options_parse(with_argument, &p.v, 3, argv, &p.rest, p.err, sizeof(p.err)),
+			 0);
+	assert_string_equal(p.v.string, "file");
+	assert_true(p.v.flag);
+	p.v.string = NULL;
+	p.r = options_parse(with_argument, &p.v, 4, argv, &p.rest, p.err, sizeof(p.err));
+	assert_refused(&p, "'more' is one argument too many");
+	argv[1] = (char *)"--=x";
+	p.r = options_parse(with_argument, &p.v, 2, argv, &p.rest, p.err, sizeof(p.err));
+	assert_refused(&p, "there is no option --");
+}
+
 static void bad_lines(void **state)
 {
 	struct parsed p;
@@ -325,17 +348,12 @@ static void help(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(nothing),
-		cmocka_unit_test(every_kind),
-		cmocka_unit_test(letters),
-		cmocka_unit_test(values_with_dashes),
-		cmocka_unit_test(command_behind),
-		cmocka_unit_test(bad_lines),
-		cmocka_unit_test(long_argument_is_cut),
-		cmocka_unit_test(numbers),
-		cmocka_unit_test(sizes),
-		cmocka_unit_test(seconds),
-		cmocka_unit_test(help),
+		cmocka_unit_test(nothing),	  cmocka_unit_test(every_kind),
+		cmocka_unit_test(letters),	  cmocka_unit_test(values_with_dashes),
+		cmocka_unit_test(command_behind), cmocka_unit_test(one_argument),
+		cmocka_unit_test(bad_lines),	  cmocka_unit_test(long_argument_is_cut),
+		cmocka_unit_test(numbers),	  cmocka_unit_test(sizes),
+		cmocka_unit_test(seconds),	  cmocka_unit_test(help),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

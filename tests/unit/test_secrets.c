@@ -346,6 +346,15 @@ static void blank(void **state)
 	memset(rec.secret, 0xff, 48);
 	assert_int_equal(put(rig, &rec), 0);
 	expect(rig, REFUSED);
+	/* One of 32 bytes, taken for one of 48; and one that is not all there yet. */
+	fill(rec.secret, 32, 0x20);
+	memset(rec.secret + 32, 0, 16);
+	assert_int_equal(put(rig, &rec), 0);
+	expect(rig, REFUSED);
+	memset(rec.secret, 0, 16);
+	fill(rec.secret + 16, 32, 0x20);
+	assert_int_equal(put(rig, &rec), 0);
+	expect(rig, REFUSED);
 	rec = make(rig, 1, "CLIENT_RANDOM", 0x10, 0x20, 48);
 	memset(rec.random, 0, sizeof(rec.random));
 	assert_int_equal(put(rig, &rec), 0);
