@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * GnuTLS, from 3.6.13 on.
+ * GnuTLS. What shows where a session has its callback is exported from 3.6.13 on.
  *
  * All secrets pass _gnutls_call_keylog_func. Where the compiler has copied it into its callers, they
  * pass the calls of the session's callback there; every session has one. The master secret of TLS up
