@@ -196,6 +196,7 @@ struct thread {
 	__u32 pad;
 	struct rec_addr early_addr;
 	__u8 random[ABI_RANDOM_LEN]; /* of the secret on its way */
+	char label[ABI_LABEL_LEN];
 	/* Of a secret that has begun and not ended: SECRET_BEGIN. */
 	__u64 begun_sp; /* 0: there is none */
 	__u64 begun_label;

@@ -234,7 +234,7 @@ int record_move(struct pt_regs *ctx)
 	return 0;
 }
 
-SEC("uprobe")
+SEC("uprobe.s")
 int secret_handed(struct pt_regs *ctx)
 {
 	__u32 index = bpf_get_attach_cookie(ctx);

@@ -58,26 +58,36 @@ static __noinline __u64 secret_handshake(struct thread *t, __u64 handle)
 	return h->id;
 }
 
-static __noinline int secret_label(struct pt_regs *ctx, struct thread *t, struct secret_site *site,
-				   struct rec_secret *r)
+/*
+ * The label to t->label. Its characters are read by whoever wants a key log, so in a program without
+ * one their page may not be there yet: then it is brought in, for which the program may sleep. The
+ * longest label ends within 32 bytes.
+ */
+static __noinline int secret_label(struct pt_regs *ctx, struct thread *t, struct secret_site *site)
 {
 	__u64 addr, len;
 
-	if (!t || !site || !r)
+	if (!t || !site)
 		return -1;
-	r->label[0] = 0;
+	t->label[0] = 0;
 	if (site->fixed)
 		return 0;
 	addr = site->step == SECRET_END ? t->begun_label : value_read(ctx, &site->label);
-	if (!site->label_len.width)
-		return bpf_probe_read_user_str(r->label, sizeof(r->label), (void *)addr) < 0;
+	if (!site->label_len.width) {
+		if (bpf_probe_read_user_str(t->label, sizeof(t->label), (void *)addr) > 0)
+			return 0;
+		t->label[32] = 0;
+		return bpf_copy_from_user(t->label, 32, (void *)addr) != 0;
+	}
 	len = value_read(ctx, &site->label_len);
-	if (len >= sizeof(r->label))
+	if (len >= sizeof(t->label))
 		return -1;
 	barrier_var(len);
 	len &= ABI_LABEL_LEN - 1;
-	r->label[len] = 0;
-	return bpf_probe_read_user(r->label, len, (void *)addr) != 0;
+	t->label[len] = 0;
+	if (!bpf_probe_read_user(t->label, len, (void *)addr))
+		return 0;
+	return bpf_copy_from_user(t->label, len, (void *)addr) != 0;
 }
 
 static __noinline int secret_bytes(struct pt_regs *ctx, struct secret_site *site,
@@ -154,6 +164,7 @@ static __noinline int secret_report(struct pt_regs *ctx, struct thread *t, struc
 {
 	struct rec_secret *r;
 	__u64 handle, id;
+	bool named;
 
 	if (!t || !site)
 		return -1;
@@ -169,16 +180,19 @@ static __noinline int secret_report(struct pt_regs *ctx, struct thread *t, struc
 					   : secret_conn(t, handle, site->cookie);
 	if (!id)
 		return -1;
+	/* It may sleep, which is not for somebody who holds a part of the ring. */
+	named = secret_label(ctx, t, site) == 0;
 	r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
 	if (!r)
 		return -1;
 	rec_fill(&r->h, REC_SECRET, id);
+	__builtin_memcpy(r->label, t->label, sizeof(r->label));
 	r->cookie = site->cookie;
 	r->fixed = site->fixed;
 	__builtin_memcpy(r->random, t->random, sizeof(r->random));
 	bpf_get_current_comm(r->comm, sizeof(r->comm));
 	/* The reader learns of it all the same: a secret is missing. */
-	if (secret_label(ctx, t, site, r) || secret_bytes(ctx, site, r))
+	if (!named || secret_bytes(ctx, site, r))
 		r->len = 0;
 	bpf_ringbuf_submit(r, wake_flags());
 	return 0;
