@@ -9,7 +9,7 @@ PACKAGES := gcc clang llvm meson ninja-build bpftool pkg-config libbpf-dev libel
 TEST_PACKAGES := $(PACKAGES) libcmocka-dev libclang-rt-14-dev clang-format mandoc binutils \
 	python3 curl openssl libssl-dev nginx-light redis-server redis-tools haproxy stunnel4 \
 	iproute2 procps util-linux binutils-aarch64-linux-gnu libc6-arm64-cross golang-go caddy strace \
-	tcpdump tshark npm:npm chromium gnutls-bin wget libnss3-tools
+	tcpdump tshark npm:npm chromium firefox-esr libnss3-tools gnutls-bin wget git
 BENCH_PACKAGES := $(TEST_PACKAGES) wrk
 
 all: $(BUILD)/build.ninja

@@ -19,8 +19,8 @@ HANDSHAKES = ["303 resumed false", "303 resumed true", "304 resumed false", "304
 _folder = None
 
 
-def build(go, *args, strip=False):
-    """gotls.go as a program; what is compiled once is used again."""
+def build(go, *args, strip=False, source="gotls.go"):
+    """A source here as a program; what is compiled once is used again."""
     global _folder
     need(go, "strip")
     if _folder is None:
@@ -33,7 +33,7 @@ def build(go, *args, strip=False):
            "CGO_ENABLED": "0"}
     for name in ("GOROOT", "GOFLAGS"):
         env.pop(name, None)
-    commands = [[go, "build", *args, "-o", path, f"{HERE}/gotls.go"]]
+    commands = [[go, "build", *args, "-o", path, f"{HERE}/{source}"]]
     commands += [["strip", path]] if strip else []
     for argv in commands:
         run = subprocess.run(argv, capture_output=True, text=True, env=env)
