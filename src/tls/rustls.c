@@ -226,7 +226,7 @@ static const char *const missing[LABEL_MAX] = {
 	[LABEL_EXPORTER] = "no EXPORTER_SECRET: keying material exported from TLS 1.3 is not known",
 };
 
-/* Does that version make secrets late, though the code was not understood that far? */
+/* Does that version make secrets late? */
 static bool is_old(const char *version)
 {
 	return !strncmp(version, "0.19.", 5) || !strncmp(version, "0.20.", 5) ||
@@ -236,15 +236,16 @@ static bool is_old(const char *version)
 static void missing_tell(const struct tls_input *input, const struct rustls13 *result,
 			 struct tls_sites *sites)
 {
+	bool old = is_old(sites->version) || (!sites->version[0] && result->late);
 	size_t i;
 
-	if (result->late || (!result->found && is_old(sites->version))) {
+	if (old && !result->found) {
 		tls_problem(sites, "no secrets of TLS 1.3: rustls 0.19 to 0.21 make them only when "
 				   "somebody listens");
 		return;
 	}
 	if (!result->found) {
-		tls_problem(sites, result->unread
+		tls_problem(sites, result->unread || result->late
 					   ? "no secrets of TLS 1.3: where they are between "
 					     "KeyLog::will_log and KeyLog::log is not understood"
 					   : "no secrets of TLS 1.3: its labels lead to no call of "

@@ -11,7 +11,7 @@
  * get to the call of log shows where everything is: from what registers and frame hold at the jump.
  *
  * That is taken only when the same self and label go into both calls, and nothing between the jump
- * and log may change memory that is read here. The label is a constant, or one entry of the two
+ * and log changes memory that is read here. The label is a constant, or one entry of the two
  * tables of labels and of their lengths.
  */
 #include <stdlib.h>
@@ -217,7 +217,9 @@ static int on_way(void *arg, const struct trace *trace, uint64_t vaddr, const st
 		return DONE;
 	if (insn->kind != INSN_CALL_INDIRECT || !is_log(seek, trace))
 		return 0;
-	if (trace_surprises(trace) || !secret_set(seek, trace, &secret)) {
+	if (trace_surprises(trace) || !secret_set(seek, trace, &secret) ||
+	    trace_stored(trace, trace_arg(trace, ARG_SECRET), SECRET_LEN_MAX) ||
+	    trace_stored(trace, trace_arg(trace, ARG_RANDOM), SECRET_RANDOM_LEN)) {
 		seek->late = true;
 		return TRACE_CUT;
 	}
