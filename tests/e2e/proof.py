@@ -309,10 +309,11 @@ class ProofCase(Case):
     def lines(self):
         return check_keylog(self.keylog)
 
-    def prove(self, *marks, pid=None, truth=None, labels=TLS13, tls=None, **which):
+    def prove(self, *marks, pid=None, truth=None, labels=TLS13, tls=None, alone=(), **which):
         """tshark shows each request with its answer, and the lines are the very ones of the peer.
 
-        pid: who must have been seen. truth: another key log, of the program itself."""
+        pid: who must have been seen. truth: another key log, of the program itself. alone: labels
+        of secrets that the program has and its peer does not."""
         self.wire.sync()
 
         def complete():
@@ -335,16 +336,17 @@ class ProofCase(Case):
                                    f"{self.tap.stderr()[-2000:]}")
             proven += found
         for stream in proven:
-            self.prove_stream(stream, lines, pid, truth, labels, tls)
+            self.prove_stream(stream, lines, pid, truth, labels, tls, alone)
         return proven
 
-    def prove_stream(self, stream, lines, pid, truth, labels, tls):
+    def prove_stream(self, stream, lines, pid, truth, labels, tls, alone=()):
         seen = {line.label for line in lines if line.random == stream.random}
         self.assertEqual(seen, {TLS12} if stream.version == "1.2" else set(labels), stream)
         if tls:
             self.assertEqual(stream.version, tls)
         for path in [self.truth] + ([truth] if truth else []):
-            assert_same_lines(lines, parse_keylog(read_file(path), strict=False), stream.random)
+            assert_same_lines(lines, parse_keylog(read_file(path), strict=False), stream.random,
+                              alone)
         if pid:
             events = [event for event in self.tap.poll().secrets
                       if event["client_random"] == stream.random]
