@@ -23,7 +23,9 @@ enum { ARG_LABEL = 1, ARG_LABEL_LEN, ARG_RANDOM, ARG_RANDOM_LEN, ARG_SECRET, ARG
 #define LABEL_LEN  13 /* "CLIENT_RANDOM" */
 #define MASTER_LEN 48
 #define STEPS_MAX  256
-#define STEPS_ALL  (1U << 18) /* for the whole file */
+/* For the whole file, and what a reference costs at least: where to begin is looked for. */
+#define STEPS_ALL (1U << 18)
+#define STEPS_REF 1024
 /* A walk has done what it was for. */
 #define DONE 2
 /* Addresses of labels; more of them are a trap. */
@@ -154,6 +156,7 @@ static uint64_t log_call(const struct image *image, const struct label_ref *ref,
 	struct trace_start start = { 0 };
 	size_t count, i;
 
+	*left -= *left < STEPS_REF ? *left : STEPS_REF;
 	trace_bounds(image, ref->vaddr, &start.low, &start.high);
 	count = leadin_list(image, ref->vaddr, starts);
 	for (i = 0; i < count && !seek.call && *left; i++) {

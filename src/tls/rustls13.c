@@ -25,8 +25,9 @@
 enum { ARG_SELF, ARG_LABEL, ARG_LABEL_LEN, ARG_RANDOM, ARG_RANDOM_LEN, ARG_SECRET, ARG_LEN };
 
 #define STEPS_MAX 2048
-/* For the whole file. */
+/* For the whole file, and what a reference costs at least: where to begin is looked for. */
 #define STEPS_ALL (1U << 19)
+#define STEPS_REF 1024
 /* From will_log's return to the jump. */
 #define GAP_MAX 32
 /* How code is looked for where there may be none. */
@@ -374,6 +375,7 @@ static void ref_read(const struct tls_input *input, const struct label_ref *ref,
 	uint64_t starts[LEADIN_MAX];
 	size_t count, i;
 
+	*left -= *left < STEPS_REF ? *left : STEPS_REF;
 	trace_bounds(input->image, ref->vaddr, &start.low, &start.high);
 	count = leadin_list(input->image, ref->vaddr, starts);
 	for (i = 0; i < count; i++) {
