@@ -126,18 +126,29 @@ static void slot_set(struct trace *trace, int64_t off, uint8_t width, struct val
 		trace->lost = true;
 }
 
+bool trace_stored(const struct trace *trace, struct value_of address, uint8_t len)
+{
+	size_t i;
+
+	if (address.kind != VALUE_FRAME)
+		return false;
+	for (i = 0; i < trace->slot_count; i++) {
+		if (trace->slot[i].off < address.num + len &&
+		    trace->slot[i].off + trace->slot[i].width > address.num)
+			return true;
+	}
+	return trace->lost;
+}
+
 /* What was in the frame at the start. */
 static struct value_of slot_old(const struct trace *trace, int64_t off, uint8_t width)
 {
 	struct value_of stack = { .kind = VALUE_PATH, .arg = trace->abi->stack, .width = 8 };
-	size_t i;
+	struct value_of address = { .kind = VALUE_FRAME, .num = off };
 
-	for (i = 0; i < trace->slot_count; i++) {
-		if (trace->slot[i].off < off + width &&
-		    trace->slot[i].off + trace->slot[i].width > off)
-			return unknown;
-	}
-	return trace->lost ? unknown : value_behind(value_plus(stack, off), width);
+	if (trace_stored(trace, address, width))
+		return unknown;
+	return value_behind(value_plus(stack, off), width);
 }
 
 /* width 0: as much as is there. */
