@@ -52,16 +52,16 @@ struct walk {
 	const struct image *image;
 	trace_fn fn;
 	void *arg;
-	struct trace way[FORKS_MAX]; /* still to be walked */
 	size_t way_count;
-	struct fork fork[FORKS_MAX];
 	size_t fork_count;
 	size_t steps;	/* left */
 	size_t *shared; /* left, for other walks as well; may be NULL */
-	/* Code that was read last. */
-	uint8_t code[CODE_PART];
 	uint64_t code_vaddr;
 	size_t code_len;
+	/* Half a megabyte from here on that is only set as far as it is used: most walks are short. */
+	struct trace way[FORKS_MAX]; /* still to be walked */
+	struct fork fork[FORKS_MAX];
+	uint8_t code[CODE_PART]; /* that was read last */
 };
 
 struct value_of trace_reg(const struct trace *trace, uint8_t reg)
@@ -556,11 +556,12 @@ static void start_state(const struct trace_start *start, struct trace *trace)
 
 int trace_walk(const struct image *image, const struct trace_start *start, trace_fn fn, void *arg)
 {
-	struct walk *walk = calloc(1, sizeof(*walk));
+	struct walk *walk = malloc(sizeof(*walk));
 	int r = 0;
 
 	if (!walk)
 		return -ENOMEM;
+	memset(walk, 0, offsetof(struct walk, way[1]));
 	walk->image = image;
 	walk->fn = fn;
 	walk->arg = arg;
