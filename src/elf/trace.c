@@ -426,13 +426,14 @@ static bool leaf_insn(const struct walk *walk, const struct trace *trace, struct
 }
 
 /*
- * One way through a called function, up to its return. True when it gets there; others are added. A way that calls is on its way to a panic: it does not return either.
+ * One way through a called function, up to its return. True when it gets there; others are added. A
+ * way that calls is on its way to a panic: it does not return either.
  */
-static bool leaf_way(const struct walk *walk, struct trace *trace, struct leaf *leaf)
+static bool leaf_way(struct walk *walk, struct trace *trace, struct leaf *leaf)
 {
 	struct insn insn;
 
-	while (leaf->steps < LEAF_STEPS && leaf_insn(walk, trace, &insn)) {
+	while (leaf->steps < LEAF_STEPS && step_left(walk) && leaf_insn(walk, trace, &insn)) {
 		leaf->steps++;
 		if (insn.kind == INSN_CALL || insn.kind == INSN_CALL_INDIRECT ||
 		    insn.kind == INSN_JMP_INDIRECT || insn.kind == INSN_STOP)
@@ -458,7 +459,7 @@ static bool leaf_way(const struct walk *walk, struct trace *trace, struct leaf *
  * Follows a call of a function that has one way only to return, and on it touches nothing but its
  * own frame. False, and nothing changed, when it is not like that.
  */
-static bool leaf_call(const struct walk *walk, struct trace *trace, uint64_t target)
+static bool leaf_call(struct walk *walk, struct trace *trace, uint64_t target)
 {
 	uint8_t stack = trace->abi->stack;
 	struct value_of top = trace->reg[stack];
