@@ -278,6 +278,39 @@ static void test_kept(void **state)
 	assert_call(2, pos, SECOND, 1, 3);
 }
 
+/* The address of a table, which is no string but added, and no name that is looked for. */
+static void test_table(void **state)
+{
+	static const char *const some[] = { "LABEL_ONE", NULL };
+	struct image *image;
+	struct elf_file f;
+	size_t pos;
+
+	(void)state;
+	elf_init(&f, EM_X86_64);
+	f.ehdr.e_type = ET_EXEC;
+	add_bounds(&f);
+	elf_constant(&f, "\x48\x8b\x34\xc5", 4, elf_vaddr(800)); /* mov table(,%rax,8),%rsi */
+	elf_constant(&f, "\x48\x8b\x34\x25", 4, elf_vaddr(800)); /* mov table,%rsi */
+	elf_lea(&f, RDX, elf_vaddr(800));
+	pos = elf_branch(&f, X86_CALL, FIRST);
+	CODE(&f, "\xc3");
+	labels_done(&labels);
+	assert_int_equal(image_open_memory(&f, ELF_FILE_LEN, &image), 0);
+	assert_int_equal(labels_find(image, some, 2, 2, &labels), 0);
+	assert_int_equal(labels.place_count, 0);
+	assert_int_equal(labels_follow(image, &labels), 0);
+	assert_int_equal(labels.ref_count, 0);
+	assert_int_equal(labels_add(&labels, elf_vaddr(800), 1), 0);
+	assert_int_equal(labels_follow(image, &labels), 0);
+	image_free(image);
+	assert_int_equal(labels.ref_count, 2);
+	assert_int_equal(labels.ref[0].vaddr, elf_vaddr(0));
+	assert_int_equal(labels.ref[1].vaddr, elf_vaddr(16));
+	assert_int_equal(labels.call_count, 1);
+	assert_call(0, pos, FIRST, 1, 2);
+}
+
 /* Bytes that have a distance to a string in them and are no such instruction. */
 static void test_false_patterns(void **state)
 {
@@ -406,9 +439,14 @@ static void test_limit_places(void **state)
 		memcpy(p + 16 * i, "LABEL_ONE", 9);
 	assert_int_equal(big_find(&big), 0);
 	assert_int_equal(labels.place_count, LABEL_PLACES_MAX);
-	memcpy(p + 16 * i, "not followed", 12);
+	memcpy(p + 16 * i, "LABEL_TWO", 9);
 	assert_int_equal(big_find(&big), -E2BIG);
 	assert_int_equal(labels.place_count, 0);
+	/* Of others only the first ones are noted. */
+	for (i = 0; i <= LABEL_PLACES_MAX; i++)
+		memcpy(p + 16 * i, "not followed", 12);
+	assert_int_equal(big_find(&big), 0);
+	assert_int_equal(labels.place_count, LABEL_PLACES_EACH);
 	free(big.data);
 }
 
@@ -535,14 +573,15 @@ static void test_vote(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_lea),	     cmocka_unit_test(test_constants),
-		cmocka_unit_test(test_arm64),	     cmocka_unit_test(test_tail_calls),
-		cmocka_unit_test(test_shared_call),  cmocka_unit_test(test_stale),
-		cmocka_unit_test(test_kept),	     cmocka_unit_test(test_false_patterns),
-		cmocka_unit_test(test_nothing),	     cmocka_unit_test(test_windows),
-		cmocka_unit_test(test_limit_places), cmocka_unit_test(test_limit_refs),
-		cmocka_unit_test(test_limit_calls),  cmocka_unit_test(test_limit_steps),
-		cmocka_unit_test(test_limit_tries),  cmocka_unit_test(test_vote),
+		cmocka_unit_test(test_lea),	    cmocka_unit_test(test_constants),
+		cmocka_unit_test(test_arm64),	    cmocka_unit_test(test_tail_calls),
+		cmocka_unit_test(test_shared_call), cmocka_unit_test(test_stale),
+		cmocka_unit_test(test_kept),	    cmocka_unit_test(test_false_patterns),
+		cmocka_unit_test(test_table),	    cmocka_unit_test(test_nothing),
+		cmocka_unit_test(test_windows),	    cmocka_unit_test(test_limit_places),
+		cmocka_unit_test(test_limit_refs),  cmocka_unit_test(test_limit_calls),
+		cmocka_unit_test(test_limit_steps), cmocka_unit_test(test_limit_tries),
+		cmocka_unit_test(test_vote),
 	};
 
 	return cmocka_run_group_tests_name("labels", tests, NULL, teardown);

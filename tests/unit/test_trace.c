@@ -11,10 +11,11 @@
 #include "elf_big.h"
 #include "elf_text.h"
 
-#define CALLEE	 1024
-#define SEEN_MAX 16
-#define ARGS	 10
-#define STOPPED	 77
+#define CALLEE	       1024
+#define OTHER_FUNCTION 1100
+#define SEEN_MAX       16
+#define ARGS	       10
+#define STOPPED	       77
 
 /* What calls and jumps out of the function had for arguments. */
 struct seen {
@@ -323,6 +324,35 @@ static void test_limits(void **state)
 	free(big.data);
 }
 
+/* The code of a called function that is followed counts as well. */
+static void test_leaf_steps(void **state)
+{
+	size_t steps = 100;
+	struct trace_start start = { .follow = 1U << RBX, .steps = &steps };
+	struct seen seen = { 0 };
+	struct elf_file f;
+
+	(void)state;
+	elf_init(&f, EM_X86_64);
+	elf_branch(&f, X86_CALL, CALLEE);
+	CODE(&f, "\x48\x89\xdf"); /* mov %rbx,%rdi */
+	elf_branch(&f, X86_JMP, OTHER_FUNCTION);
+	start.vaddr = start.low = elf_vaddr(0);
+	start.high = elf_vaddr(f.text_len);
+	memset(f.text + CALLEE, 0x90, 10);
+	f.text[CALLEE + 10] = 0xc3;
+	assert_int_equal(walk_from(&f, &start, &seen), 0);
+	assert_int_equal(seen.steps, 3);
+	assert_int_equal(seen.count, 2);
+	assert_path(seen.arg[1][0], RBX, 8, 0, 0, 0, 0);
+	assert_int_equal(steps, 100 - 3 - 11);
+	/* It is not followed to its end. */
+	steps = 5;
+	assert_int_equal(walk_from(&f, &start, &seen), 0);
+	assert_int_equal(seen.steps, 1);
+	assert_int_equal(steps, 0);
+}
+
 /* Where a way ends: at bytes that are none, at the end of the code, and where nothing is. */
 static void test_ends(void **state)
 {
@@ -468,7 +498,7 @@ int main(void)
 		cmocka_unit_test(test_loops_end),     cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_ends),	      cmocka_unit_test(test_leaves),
 		cmocka_unit_test(test_middle),	      cmocka_unit_test(test_arm64),
-		cmocka_unit_test(test_bounds),
+		cmocka_unit_test(test_bounds),	      cmocka_unit_test(test_leaf_steps),
 	};
 
 	return cmocka_run_group_tests_name("trace", tests, NULL, NULL);
