@@ -14,7 +14,7 @@ import stat
 import subprocess
 import tempfile
 
-from harness import (Case, DEADLINE, HarnessError, STARTED, free_port, need, read_file,
+from harness import (Case, Certificate, DEADLINE, HarnessError, STARTED, free_port, need, read_file,
                      wait_for)
 from peer import VERSIONS
 
@@ -210,6 +210,35 @@ def exchange(port, request, answer, keylog, tls=None, session=None):
             return context, conn.session
 
 
+class Authority(Certificate):
+    """A certificate with an issuer: browsers and others refuse one that is both."""
+
+    _made = None
+
+    def __init__(self):
+        super().__init__()
+        self._files = tempfile.TemporaryDirectory(prefix="cleartap-ca-")
+        folder = self._files.name
+        os.chmod(folder, 0o755)
+        self.issuer, issuer_key = self.cert, self.key
+        self.cert, self.key = f"{folder}/cert.pem", f"{folder}/key.pem"
+        with open(f"{folder}/extensions", "w") as file:
+            file.write("subjectAltName=DNS:localhost,IP:127.0.0.1\nbasicConstraints=CA:FALSE\n"
+                       "extendedKeyUsage=serverAuth\n")
+        self.run("openssl", "req", "-newkey", "rsa:2048", "-nodes", "-keyout", self.key, "-out",
+                 f"{folder}/request", "-subj", "/CN=server")
+        self.run("openssl", "x509", "-req", "-in", f"{folder}/request", "-CA", self.issuer,
+                 "-CAkey", issuer_key, "-CAcreateserial", "-CAserial", f"{folder}/serial", "-days",
+                 "2", "-out", self.cert, "-extfile", f"{folder}/extensions")
+
+    @staticmethod
+    def run(*argv):
+        need(argv[0])
+        run = subprocess.run(argv, capture_output=True, text=True)
+        if run.returncode:
+            raise HarnessError(f"{argv}: {run.stdout}{run.stderr}")
+
+
 class AloneCase:
     """With ProofCase: every test has a scene and a cleartap of its own."""
 
@@ -239,6 +268,7 @@ class ProofCase(Case):
 
     OTHERS_ON_WIRE = False  # do the programs connect to other places as well?
     LABELS = TLS13  # what a connection of TLS 1.3 has
+    CERT = None  # a class of certificates, where that of all tests will not do
     NOT_MADE = ()  # labels that the library does not make and its peer does
 
     @classmethod
@@ -251,8 +281,13 @@ class ProofCase(Case):
         cls.shared = Case()
         cls.addClassCleanup(cls.shared.doCleanups)
         cls.shared.setUp()
+        cls.shared.cert = cls.CERT.get() if cls.CERT else cls.shared.cert
         cls.set_scene(cls, cls.shared)
         cls.start_tap(cls, cls.shared, *cls.tap_args())
+
+    def fresh(self):
+        super().fresh()
+        self.cert = self.CERT.get() if self.CERT else self.cert
 
     @staticmethod
     def set_scene(target, case, prefix=()):

@@ -1,95 +1,135 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Key logs of rustls, which is linked into Deno: no function to probe, calls through pointers only.
-
-Deno 1 does not want the secrets of fetch: rustls asks, and logs nothing. Deno 2 has rustls log them and
-throws them away.
-"""
+"""Key logs of rustls, which Deno and workerd have linked in: stripped, and nothing exported."""
 import os
 import unittest
+import urllib.request
 
-from harness import wait_listening
-from proof import EARLY, TLS13, ProofCase
+from harness import free_port, wait_listening
+from proof import EARLY, TLS13, Authority, ProofCase
 import programs
 
-FETCH = """
+DENO_FETCH = """
 const [url, body] = Deno.args;
-const answer = await fetch(url, {method: 'POST', body});
-console.log(await answer.text());
+console.log(await (await fetch(url, {method: 'POST', body})).text());
 """
-SERVE = """
+DENO_SERVE = """
 const [port, key, cert] = Deno.args;
-const listener = Deno.listenTls({hostname: '127.0.0.1', port: Number(port),
-                                 key: Deno.readTextFileSync(key),
-                                 cert: Deno.readTextFileSync(cert)});
-for (;;) {
-    const conn = await listener.accept();
-    let text = '', match = null, got;
-    const data = new Uint8Array(4096);
-    while (!match && (got = await conn.read(data)) !== null) {
-        text += new TextDecoder().decode(data.subarray(0, got));
-        match = /request-([0-9a-z]+)\\./.exec(text);
-    }
-    if (match)
-        await conn.write(new TextEncoder().encode('<p>answer-' + match[1] + '.</p>\\n'));
-    conn.close();
-}
+Deno.serve({hostname: '127.0.0.1', port: Number(port), key: Deno.readTextFileSync(key),
+            cert: Deno.readTextFileSync(cert)}, async (request) => {
+    const word = /request-([0-9a-z]+)/.exec(await request.text())[1];
+    return new Response('<p>answer-' + word + '.</p>');
+});
 """
-def quiet(case):
-    """An environment in which the program writes no key log itself, and asks nobody for updates."""
-    env = {name: value for name, value in os.environ.items() if name != "SSLKEYLOGFILE"}
-    return {**env, "HOME": case.path("home"), "DENO_DIR": case.path("deno"), "NO_COLOR": "1",
-            "DENO_NO_UPDATE_CHECK": "1"}
+WORKER = """
+export default {async fetch(request) {
+    const url = request.headers.get('X-Url'), body = await request.text();
+    if (url)
+        return fetch(url, {method: 'POST', body});
+    return new Response('<p>answer-' + /request-([0-9a-z]+)/.exec(body)[1] + '.</p>');
+}};
+"""
+CONFIG = """
+using Workerd = import "/workerd/workerd.capnp";
+const config :Workerd.Config = (
+  services = [
+    (name = "main", worker = (modules = [(name = "worker", esModule = embed "worker.js")],
+                              compatibilityDate = "2024-01-01")),
+    (name = "internet", network = (allow = ["local"], tlsOptions = (
+      trustedCertificates = [embed "issuer.pem"])))],
+  sockets = [
+    (name = "plain", address = "127.0.0.1:%d", http = (), service = "main"),
+    (name = "tls", address = "127.0.0.1:%d", service = "main", https = (tlsOptions = (
+      keypair = (privateKey = embed "key.pem", certificateChain = embed "cert.pem"))))]
+);
+"""
 
 
-class Deno(ProofCase):
+class Rustls(ProofCase):
+    PROGRAM = None
+    CERT = Authority
 
     @classmethod
     def tap_args(cls):
-        cls.paths = programs.get_all(("deno1", "deno"))
-        return [word for path in cls.paths.values() for word in ("--libssl", path)]
+        cls.program = programs.get(cls.PROGRAM)
+        return ["--libssl", cls.program]
 
-    def deno(self, name, text, *args):
-        """The command that runs a script."""
-        return (self.paths[name], "run", "--allow-all", "--quiet",
-                "--unsafely-ignore-certificate-errors=localhost",
-                self.path("script.mjs", text.encode()), *args)
-
-    def check_client(self, name):
-        for tls, port in (("1.2", self.peer12_port), ("1.3", self.peer_port)):
-            with self.subTest(tls=tls):
-                mark = self.mark()
-                client = self.run_program(*self.deno(name, FETCH, f"https://localhost:{port}/",
-                                                     mark[0].decode()), env=quiet(self))
-                self.assertIn(mark[1], client.output())
-                self.prove(mark, pid=client.pid, tls=tls, port=port)
-
-    def check_server(self, name):
-        server = self.start(*self.deno(name, SERVE, str(self.server_port), self.cert.key,
-                                       self.cert.cert), env=quiet(self))
-        wait_listening(server, self.server_port)
+    def check_server_by(self, server, own=None):
+        """Full and resumed. rustls derives the early secret of clients before it knows whether
+        there is early data."""
         for tls in ("1.2", "1.3"):
-            mark = self.mark()
-            session = self.ask(self.server_port, mark, tls)
-            self.prove(mark, pid=server.pid, tls=tls, port=self.server_port)
-            mark = self.mark()
-            self.ask(self.server_port, mark, tls, session)
-            # Resumed: rustls has a secret for early data, which the client has not sent.
-            early = EARLY[:1] if tls == "1.3" else ()
-            self.prove(mark, pid=server.pid, tls=tls, port=self.server_port,
-                       labels=TLS13 + early, alone=early)
+            session = None
+            for early in ((), EARLY[:1]):
+                with self.subTest(tls=tls, resumed=bool(early)):
+                    mark = self.mark()
+                    session = self.ask(self.server_port, mark, tls, session)
+                    self.prove(mark, pid=server.pid, truth=own, tls=tls,
+                               port=self.server_port, labels=TLS13 + early)
+
+
+class Deno(Rustls):
+    PROGRAM = "deno"
+
+    def deno(self, start, script, *args):
+        env = {**os.environ, "DENO_DIR": self.path("deno"), "DENO_NO_UPDATE_CHECK": "1",
+               "SSLKEYLOGFILE": self.path("own")}
+        return start(self.program, "run", "-A", "--cert", self.cert.issuer,
+                     self.path("script.ts", script.encode()), *args, env=env)
+
+    def check_client(self, tls, port):
+        mark = self.mark()
+        client = self.deno(self.run_program, DENO_FETCH, f"https://localhost:{port}/",
+                           mark[0].decode())
+        self.assertIn(mark[1], client.output())
+        self.prove(mark, pid=client.pid, truth=self.path("own"), tls=tls, port=port)
+
+    def test_client_tls12(self):
+        self.check_client("1.2", self.peer12_port)
+
+    def test_client_tls13(self):
+        self.check_client("1.3", self.peer_port)
+
+    def test_server(self):
+        server = self.deno(self.start, DENO_SERVE, str(self.server_port), self.cert.key,
+                           self.cert.cert)
+        wait_listening(server, self.server_port)
+        self.check_server_by(server, self.path("own"))
         server.stop()
 
-    def test_newest_client(self):
-        self.check_client("deno")
 
-    def test_newest_server(self):
-        self.check_server("deno")
+class Workerd(Rustls):
+    PROGRAM = "workerd"
 
-    def test_older_client(self):
-        self.check_client("deno1")
+    def workerd(self):
+        port = free_port()
+        self.path("worker.js", WORKER.encode())
+        for name, path in (("cert.pem", self.cert.cert), ("key.pem", self.cert.key),
+                           ("issuer.pem", self.cert.issuer)):
+            with open(path, "rb") as file:
+                self.path(name, file.read())
+        config = self.path("config.capnp", (CONFIG % (port, self.server_port)).encode())
+        proc = self.start(self.program, "serve", config)
+        wait_listening(proc, port)
+        return proc, port
 
-    def test_older_server(self):
-        self.check_server("deno1")
+    def test_client(self):
+        proc, port = self.workerd()
+        for tls, peer in (("1.2", self.peer12_port), ("1.3", self.peer_port)):
+            with self.subTest(tls=tls):
+                mark = self.mark()
+                request = urllib.request.Request(
+                    f"http://127.0.0.1:{port}/", mark[0],
+                    {"X-Url": f"https://localhost:{peer}/"})
+                with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(
+                        request, timeout=60) as answer:
+                    self.assertIn(mark[1], answer.read())
+                self.prove(mark, pid=proc.pid, tls=tls, port=peer)
+        proc.stop()
+
+    def test_server(self):
+        proc, _ = self.workerd()
+        wait_listening(proc, self.server_port)
+        self.check_server_by(proc)
+        proc.stop()
 
 
 if __name__ == "__main__":
