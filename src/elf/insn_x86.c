@@ -506,6 +506,16 @@ static void classify_add(const struct decoder *d, struct insn *insn)
 	}
 }
 
+/* 05 and 2d: the short forms for rax. */
+static void classify_add_ax(const struct decoder *d, struct insn *insn)
+{
+	if (!d->rex_w || d->imm <= INT32_MIN)
+		return;
+	insn->kind = INSN_LEA;
+	insn->dst = insn->src = 0;
+	insn->disp = (int32_t)(d->opcode == 0x2d ? -d->imm : d->imm);
+}
+
 static void classify_lea(const struct decoder *d, struct insn *insn)
 {
 	insn->memory = false;
@@ -534,6 +544,10 @@ static void classify_const(const struct decoder *d, struct insn *insn)
 static void classify_one_byte(const struct decoder *d, struct insn *insn)
 {
 	switch (d->opcode) {
+	case 0x05:
+	case 0x2d:
+		classify_add_ax(d, insn);
+		break;
 	case 0x01:
 	case 0x03:
 	case 0x81:

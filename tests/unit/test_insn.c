@@ -299,6 +299,18 @@ static void test_sums(void **state)
 	assert_int_equal(insn.disp, -0x18);
 	DECODE("\x48\x81\xc4\x00\x01\x00\x00", &insn); /* add $0x100,%rsp */
 	assert_int_equal(insn.disp, 0x100);
+	DECODE("\x48\x05\x18\x01\x00\x00", &insn); /* add $0x118,%rax */
+	assert_int_equal(insn.kind, INSN_LEA);
+	assert_int_equal(insn.dst, RAX);
+	assert_int_equal(insn.src, RAX);
+	assert_int_equal(insn.disp, 0x118);
+	DECODE("\x48\x2d\x18\x01\x00\x00", &insn); /* sub $0x118,%rax */
+	assert_int_equal(insn.kind, INSN_LEA);
+	assert_int_equal(insn.disp, -0x118);
+	DECODE("\x48\x2d\x00\x00\x00\x80", &insn); /* sub $-0x80000000,%rax */
+	assert_int_equal(insn.kind, INSN_OTHER);
+	DECODE("\x05\x18\x01\x00\x00", &insn); /* add $0x118,%eax */
+	assert_int_equal(insn.kind, INSN_OTHER);
 	DECODE("\x48\x83\xe4\xf0", &insn); /* and $-16,%rsp */
 	assert_int_equal(insn.kind, INSN_OTHER);
 	assert_int_equal(insn.writes, BIT(RSP));
