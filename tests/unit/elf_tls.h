@@ -32,7 +32,7 @@ enum log_form {
 	LOG_NOTHING,
 };
 
-enum keys_form { KEYS_STACK, KEYS_PUSH, KEYS_CTRL };
+enum keys_form { KEYS_STACK, KEYS_PUSH, KEYS_CTRL, KEYS_FIRST };
 
 static inline void tls_bounds(struct elf_file *f)
 {
@@ -196,6 +196,22 @@ static inline void tls_keys_ctrl(struct elf_file *f, uint64_t label)
 	CODE(f, "\x5b\xc3"); /* pop %rbx; ret */
 }
 
+/* LibreSSL: f(ssl, secret, its length, label, 13, server's random, 32, client's, 32, ...) */
+static inline void tls_keys_first(struct elf_file *f, uint64_t label)
+{
+	CODE(f, "\x48\x8b\xb7\x00\x09\x00\x00"); /* mov 0x900(%rdi),%rsi */
+	CODE(f, "\x4c\x8d\x8f\x40\x01\x00\x00"); /* lea 0x140(%rdi),%r9 */
+	CODE(f, "\x48\x8b\x56\x08");		 /* mov 8(%rsi),%rdx */
+	CODE(f, "\x48\x83\xc6\x50");		 /* add $0x50,%rsi */
+	CODE(f, "\x41\xb8\x0d\x00\x00\x00");	 /* mov $13,%r8d */
+	CODE(f, "\x48\x8d\x8f\x60\x01\x00\x00"); /* lea 0x160(%rdi),%rcx */
+	CODE(f, "\x6a\x00\x6a\x00\x6a\x20\x51"); /* push $0, twice; push $0x20; push %rcx */
+	elf_lea(f, RCX, label);
+	CODE(f, "\x6a\x20"); /* push $0x20 */
+	elf_branch(f, X86_CALL, OTHER);
+	CODE(f, "\x48\x83\xc4\x28\xc3"); /* add $0x28,%rsp; ret */
+}
+
 static inline void tls_keys(struct elf_file *f, enum keys_form form)
 {
 	uint64_t label = elf_string(f, "key expansion");
@@ -205,8 +221,10 @@ static inline void tls_keys(struct elf_file *f, enum keys_form form)
 		tls_keys_stack(f, label);
 	else if (form == KEYS_PUSH)
 		tls_keys_push(f, label);
-	else
+	else if (form == KEYS_CTRL)
 		tls_keys_ctrl(f, label);
+	else
+		tls_keys_first(f, label);
 }
 
 static inline void tls_file(struct elf_file *f, uint16_t machine, enum log_form form)

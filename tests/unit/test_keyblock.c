@@ -52,7 +52,7 @@ static void test_forms(void **state)
 	int form;
 
 	(void)state;
-	for (form = KEYS_STACK; form <= KEYS_CTRL; form++) {
+	for (form = KEYS_STACK; form <= KEYS_FIRST; form++) {
 		build(&f, form);
 		assert_int_equal(find(&f, &keyblock), 0);
 		assert_int_equal(keyblock.vaddr, elf_vaddr(KEYS));
