@@ -22,6 +22,7 @@
 #include "tls/keyblock.h"
 #include "tls/keylog.h"
 #include "tls/library.h"
+#include "tls/libressl.h"
 
 enum function {
 	READ,
@@ -42,6 +43,7 @@ enum function {
 	WRITE_INTERNAL,
 	METHOD,
 	SERVER_METHOD,
+	ONLY_LIBRESSL,
 	FUNCTIONS_MAX,
 };
 
@@ -543,19 +545,32 @@ static void secrets_add(const struct tls_input *input, struct tls_sites *sites)
 	if (!have)
 		tls_problem(sites, "no secrets of TLS 1.2: the code that makes keys of them is not "
 				   "understood");
-	if (!labels)
+	if (labels)
+		return;
+	if (!have || !sites->name || strcmp(sites->name, "libressl") != 0)
 		tls_problem(sites,
 			    "no secrets of TLS 1.3, if it has that at all: it has no labels");
+	else if (libressl_add(input, &keyblock, sites))
+		tls_problem(sites, "no secrets of TLS 1.3 of servers: LibreSSL's do not keep the "
+				   "client random");
+	else
+		tls_problem(sites, "no secrets of TLS 1.3: LibreSSL has no key log, and the code "
+				   "that derives them is not understood");
 }
 
-static void version_set(const struct tls_input *input, struct tls_sites *sites)
+/* The version is in libcrypto, which need not be in the same file. */
+static void version_set(const struct tls_input *input, bool libressl, struct tls_sites *sites)
 {
 	int string;
+
+	if (libressl)
+		sites->name = "libressl";
 
 	for (string = STRING_OPENSSL_0; string <= STRING_LIBRESSL; string++) {
 		if (!tls_version(input, string, sites))
 			continue;
-		sites->name = string == STRING_LIBRESSL ? "libressl" : NULL;
+		if (string == STRING_LIBRESSL)
+			sites->name = "libressl";
 		return;
 	}
 	if (input->labels->found & 1U << STRING_BORINGSSL)
@@ -571,6 +586,7 @@ static int openssl_resolve(const struct tls_input *input, struct tls_sites *site
 		[WRITE_INTERNAL] = "ssl_write_internal",
 		[METHOD] = "TLS_method",
 		[SERVER_METHOD] = "TLS_server_method",
+		[ONLY_LIBRESSL] = "SSL_CTX_load_verify_mem",
 	};
 	struct symbol symbols[FUNCTIONS_MAX];
 	size_t i;
@@ -589,7 +605,7 @@ static int openssl_resolve(const struct tls_input *input, struct tls_sites *site
 		if (internal && meetings[i].recipe.dir == DIR_IN)
 			records_add(image, symbols, sites);
 	}
-	version_set(input, sites);
+	version_set(input, symbols[ONLY_LIBRESSL].rung != RUNG_NONE, sites);
 	secrets_add(input, sites);
 	if (!sites->count && !sites->secret_count)
 		return -ENOENT;
