@@ -94,8 +94,9 @@ class Wire:
         self.pcap = tempfile.mktemp(prefix="wire-", suffix=".pcap", dir=case.dir)
         self.marks, self.mark_port, self.prefix = 0, free_port(), prefix
         only = " or ".join([f"udp port {self.mark_port}", *(f"tcp port {port}" for port in ports)])
-        self.proc = case.start(*prefix, "tcpdump", "-i", interface, "-n", "-U", "-s", "0",
-                               "--immediate-mode", "-Z", "root", "-w", self.pcap, only)
+        # Each packet takes as much of the buffer as the longest one would: by default it has few.
+        self.proc = case.start(*prefix, "tcpdump", "-i", interface, "-n", "-U", "-s", "0", "-B",
+                               "32768", "--immediate-mode", "-Z", "root", "-w", self.pcap, only)
         self.sync()
 
     def sync(self):
