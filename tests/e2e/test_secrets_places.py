@@ -211,8 +211,8 @@ class Places(AloneCase, OpenSSLCase):
             thread.start()
         try:
             for number in range(8):
-                wait_for(lambda: os.path.exists(self.keylog) and os.path.getsize(self.keylog),
-                         "lines")
+                wait_for(lambda: len(owns) > number and os.path.exists(self.keylog) and
+                         os.path.getsize(self.keylog), "lines")
                 os.rename(self.keylog, f"{self.keylog}.{number}")
                 self.tap.process.send_signal(signal.SIGHUP)
         finally:
@@ -225,7 +225,6 @@ class Places(AloneCase, OpenSSLCase):
         lines = [line for path in files for line in check_keylog(path)]
         self.assertEqual(len(lines), len(set(lines)))
         told = {line for own in owns for line in parse_keylog(read_file(own), strict=False)}
-        self.assertGreater(len(owns), 8)
         self.assertEqual(told - set(lines), set())
 
 
