@@ -30,6 +30,10 @@ static int add_given(struct targets *targets, const struct option_list *paths)
 			log_error("--libssl %s: no place was found in it where it has secrets in "
 				  "its hands",
 				  paths->items[i]);
+		else if (r == -ENOMSG)
+			log_error("--libssl %s: its plaintext can't be read, only its secrets: "
+				  "'cleartap keys' does",
+				  paths->items[i]);
 		else
 			log_error("--libssl %s: %s", paths->items[i],
 				  r == -ENOENT ? strerror(ENOENT) : resolve_error(r));

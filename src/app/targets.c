@@ -106,11 +106,21 @@ static bool moves_plaintext(const struct tls_sites *found)
 	return false;
 }
 
-static bool is_wanted(const struct targets *targets, const struct target *t)
+static bool has_secrets(const struct target *t)
 {
 	for (size_t i = 0; i < t->found_count; i++) {
-		if ((targets->plaintext && moves_plaintext(&t->found[i])) ||
-		    (targets->secrets && t->found[i].secret_count))
+		if (t->found[i].secret_count)
+			return true;
+	}
+	return false;
+}
+
+static bool is_wanted(const struct targets *targets, const struct target *t)
+{
+	if (targets->secrets && has_secrets(t))
+		return true;
+	for (size_t i = 0; i < t->found_count; i++) {
+		if (targets->plaintext && moves_plaintext(&t->found[i]))
 			return true;
 	}
 	return false;
@@ -164,7 +174,7 @@ static int add_fd(struct targets *targets, int fd, pid_t pid, const char *path)
 	}
 	if (!r && !is_wanted(targets, &t)) {
 		describe_unwanted(&t, path);
-		r = -ENOENT;
+		r = targets->plaintext && has_secrets(&t) ? -ENOMSG : -ENOENT;
 	}
 	if (r) {
 		r = r == -ENOENT ? -ESRCH : r;
@@ -207,7 +217,9 @@ static int add_found(struct targets *targets, int fd, pid_t pid, const char *pat
 	if (fd < 0)
 		return 0;
 	r = add_fd(targets, fd, pid, path);
-	if (r && r != -EEXIST && r != -ENOMEM)
+	if (r == -ENOMSG)
+		log_verbose("%s: passed over: only its secrets can be read", path);
+	else if (r && r != -EEXIST && r != -ENOMEM)
 		log_verbose("%s: passed over: %s", path,
 			    r == -ESRCH ? "no TLS function in it" : strerror(-r));
 	return r == -ENOMEM ? r : 0;

@@ -35,7 +35,8 @@ void targets_done(struct targets *targets);
 
 /*
  * A file that the user named. -ENOENT when open(2) says so; -ENOEXEC, -EOPNOTSUPP ... as
- * resolve_file(); -ESRCH when there is no TLS function in it.
+ * resolve_file(); -ESRCH when there is no TLS function in it; -ENOMSG when only secrets could be
+ * read from it, and those are not wanted.
  */
 int targets_add_path(struct targets *targets, const char *path);
 /* Libraries in the folders of the dynamic linker. */

@@ -15,6 +15,9 @@
 /* Ceilings. Real files stay far below; a file above them was made to waste memory. */
 #define SYMTAB_MAX (UINT64_C(256) << 20)
 #define STRTAB_MAX (UINT64_C(512) << 20)
+/* Of tables that are read as a whole, and not in parts. */
+#define WHOLE_SYMTAB_MAX (UINT64_C(8) << 20)
+#define WHOLE_STRTAB_MAX (UINT64_C(16) << 20)
 
 struct table {
 	Elf_Scn *symbols;
@@ -51,8 +54,8 @@ bool table_read(const struct image *image, uint32_t type, struct bytes *ret_symb
 	const char *end;
 
 	if (!table_find(image, type, &t) ||
-	    !section_read(image, t.symbols, &t.symbols_shdr, SYMTAB_MAX, ret_symbols) ||
-	    !section_read(image, t.strings, &t.strings_shdr, STRTAB_MAX, ret_strings))
+	    !section_read(image, t.symbols, &t.symbols_shdr, WHOLE_SYMTAB_MAX, ret_symbols) ||
+	    !section_read(image, t.strings, &t.strings_shdr, WHOLE_STRTAB_MAX, ret_strings))
 		return false;
 	/* Everything before the last NUL is terminated: names need no further check. */
 	end = memrchr(ret_strings->data, '\0', ret_strings->len);

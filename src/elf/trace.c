@@ -52,16 +52,16 @@ struct walk {
 	const struct image *image;
 	trace_fn fn;
 	void *arg;
-	struct trace way[FORKS_MAX]; /* still to be walked */
 	size_t way_count;
-	struct fork fork[FORKS_MAX];
 	size_t fork_count;
 	size_t steps;	/* left */
 	size_t *shared; /* left, for other walks as well; may be NULL */
-	/* Code that was read last. */
-	uint8_t code[CODE_PART];
 	uint64_t code_vaddr;
 	size_t code_len;
+	/* Half a megabyte from here on that is only set as far as it is used: most walks are short. */
+	struct trace way[FORKS_MAX]; /* still to be walked */
+	struct fork fork[FORKS_MAX];
+	uint8_t code[CODE_PART]; /* that was read last */
 };
 
 struct value_of trace_reg(const struct trace *trace, uint8_t reg)
@@ -126,18 +126,29 @@ static void slot_set(struct trace *trace, int64_t off, uint8_t width, struct val
 		trace->lost = true;
 }
 
+bool trace_stored(const struct trace *trace, struct value_of address, uint8_t len)
+{
+	size_t i;
+
+	if (address.kind != VALUE_FRAME)
+		return false;
+	for (i = 0; i < trace->slot_count; i++) {
+		if (trace->slot[i].off < address.num + len &&
+		    trace->slot[i].off + trace->slot[i].width > address.num)
+			return true;
+	}
+	return trace->lost;
+}
+
 /* What was in the frame at the start. */
 static struct value_of slot_old(const struct trace *trace, int64_t off, uint8_t width)
 {
 	struct value_of stack = { .kind = VALUE_PATH, .arg = trace->abi->stack, .width = 8 };
-	size_t i;
+	struct value_of address = { .kind = VALUE_FRAME, .num = off };
 
-	for (i = 0; i < trace->slot_count; i++) {
-		if (trace->slot[i].off < off + width &&
-		    trace->slot[i].off + trace->slot[i].width > off)
-			return unknown;
-	}
-	return trace->lost ? unknown : value_behind(value_plus(stack, off), width);
+	if (trace_stored(trace, address, width))
+		return unknown;
+	return value_behind(value_plus(stack, off), width);
 }
 
 /* width 0: as much as is there. */
@@ -426,13 +437,14 @@ static bool leaf_insn(const struct walk *walk, const struct trace *trace, struct
 }
 
 /*
- * One way through a called function, up to its return. True when it gets there; others are added. A way that calls is on its way to a panic: it does not return either.
+ * One way through a called function, up to its return. True when it gets there; others are added. A
+ * way that calls is on its way to a panic: it does not return either.
  */
-static bool leaf_way(const struct walk *walk, struct trace *trace, struct leaf *leaf)
+static bool leaf_way(struct walk *walk, struct trace *trace, struct leaf *leaf)
 {
 	struct insn insn;
 
-	while (leaf->steps < LEAF_STEPS && leaf_insn(walk, trace, &insn)) {
+	while (leaf->steps < LEAF_STEPS && step_left(walk) && leaf_insn(walk, trace, &insn)) {
 		leaf->steps++;
 		if (insn.kind == INSN_CALL || insn.kind == INSN_CALL_INDIRECT ||
 		    insn.kind == INSN_JMP_INDIRECT || insn.kind == INSN_STOP)
@@ -458,7 +470,7 @@ static bool leaf_way(const struct walk *walk, struct trace *trace, struct leaf *
  * Follows a call of a function that has one way only to return, and on it touches nothing but its
  * own frame. False, and nothing changed, when it is not like that.
  */
-static bool leaf_call(const struct walk *walk, struct trace *trace, uint64_t target)
+static bool leaf_call(struct walk *walk, struct trace *trace, uint64_t target)
 {
 	uint8_t stack = trace->abi->stack;
 	struct value_of top = trace->reg[stack];
@@ -556,11 +568,12 @@ static void start_state(const struct trace_start *start, struct trace *trace)
 
 int trace_walk(const struct image *image, const struct trace_start *start, trace_fn fn, void *arg)
 {
-	struct walk *walk = calloc(1, sizeof(*walk));
+	struct walk *walk = malloc(sizeof(*walk));
 	int r = 0;
 
 	if (!walk)
 		return -ENOMEM;
+	memset(walk, 0, offsetof(struct walk, way[1]));
 	walk->image = image;
 	walk->fn = fn;
 	walk->arg = arg;

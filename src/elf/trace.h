@@ -80,6 +80,8 @@ struct value_of trace_eval(const struct trace *trace, const struct place *place)
  * a call, or a store elsewhere than in the frame?
  */
 bool trace_surprises(const struct trace *trace);
+/* Has there been a store to the len bytes at that address, if it is one in the frame? */
+bool trace_stored(const struct trace *trace, struct value_of address, uint8_t len);
 
 /*
  * With follow: the place of any value that is the address of something in the frame, or a path.

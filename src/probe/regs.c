@@ -20,11 +20,12 @@ int regs_offset(uint8_t reg)
 {
 	return reg < sizeof(offsets) ? offsets[reg] : -EINVAL;
 }
-#else
-/* No decoder finds places in the middle of a function there yet. */
+#elif defined(__aarch64__)
+/* struct user_pt_regs: x0 to x30, then the stack pointer. */
 int regs_offset(uint8_t reg)
 {
-	(void)reg;
-	return -EINVAL;
+	return reg < 32 ? 8 * reg : -EINVAL;
 }
+#else
+#error "how are registers passed to BPF programs on this machine?"
 #endif

@@ -5,10 +5,11 @@
 
 #include <stdint.h>
 
-/* Register numbers as instructions have them (x86-64: rax is 0, rcx 1, rdx 2, rbx 3, rsp 4 ...). */
-#define REGS_SP 4
-
-/* Offset in the kernel's struct pt_regs; -EINVAL when this machine has no such register. */
+/*
+ * Offset in the kernel's struct pt_regs; -EINVAL when this machine has no such register. They are
+ * numbered as instructions have them: on x86-64 rax is 0, rcx 1, rdx 2, rbx 3, rsp 4 ...; on AArch64
+ * 31 is the stack pointer.
+ */
 int regs_offset(uint8_t reg);
 
 #endif

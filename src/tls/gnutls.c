@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * GnuTLS, from 3.6.13 on.
+ * GnuTLS. What shows where a session has its callback is exported from 3.6.13 on.
  *
  * All secrets pass _gnutls_call_keylog_func. Where the compiler has copied it into its callers, they
  * pass the calls of the session's callback there; every session has one. The master secret of TLS up
@@ -92,6 +92,8 @@ static bool callback_member(const struct image *image, int64_t *ret_off)
  */
 #define CALLBACKS_MIN 5
 #define DATUM_SIZE    8
+/* Instructions that are looked at for them, in all functions. */
+#define CALLBACK_STEPS_MAX (1U << 20)
 
 struct callbacks {
 	int64_t member;
@@ -139,12 +141,12 @@ static int on_callback(void *arg, const struct trace *trace, uint64_t vaddr,
 /* Looks through all functions that refer to labels. */
 static void callbacks_find(const struct tls_input *input, struct callbacks *callbacks)
 {
+	size_t i, steps = CALLBACK_STEPS_MAX;
 	uint64_t last = 0, len;
-	size_t i;
 
-	for (i = 0; i < input->labels->ref_count; i++) {
+	for (i = 0; i < input->labels->ref_count && steps; i++) {
 		const struct label_ref *ref = &input->labels->ref[i];
-		struct trace_start start = { .entry = true };
+		struct trace_start start = { .entry = true, .steps = &steps };
 
 		/* References come in the order of their addresses. */
 		if (!(STRINGS_LABELS & 1U << ref->label) ||
@@ -340,6 +342,9 @@ static struct place prf_handle(const struct image *image, const struct prf *prf)
 	struct value_of master;
 
 	if (!keylog_pointer(image, GET_MASTER, &master) || !value_same(master, prf->master))
+		return (struct place) { 0 };
+	/* Not INT32_MIN, which has no opposite. */
+	if (master.num <= INT32_MIN)
 		return (struct place) { 0 };
 	handle.add = -(int32_t)master.num;
 	return handle;

@@ -348,6 +348,8 @@ static const char *make_site(const struct tls_input *input, const struct keylog_
 	if (inner_usable(&evidence) &&
 	    !image_offset(input->image, evidence.inner.target, &secret->offset)) {
 		inner_site(machine, &evidence.inner, secret);
+		if (recipe->inner)
+			secret->function = recipe->inner;
 		return NULL;
 	}
 	read_accessor(input->image, recipe->copier, false, &access);

@@ -12,6 +12,7 @@
 /* How the function is found and read. The handle is its argument 0, then label, secret, length. */
 struct keylog_recipe {
 	const char *function; /* as printed, and as symbol tables have it */
+	const char *inner;    /* as printed, when all of it goes on to one behind; NULL: function */
 	/*
 	 * An exported function that copies the client random to its argument 1, from the same
 	 * handle; NULL: there is none.

@@ -94,7 +94,9 @@ static int resolve_all(struct tls_input *input, struct tls_sites *items, size_t 
 			continue;
 		if (err)
 			return err;
-		input->taken = true;
+		/* rustls gives labels to methods, with their lengths: nobody else does. */
+		if (tls_libraries[i] != &rustls)
+			input->taken = true;
 		count++;
 	}
 	*ret_count = count;

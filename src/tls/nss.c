@@ -43,7 +43,7 @@ static void derive_add(const struct tls_input *input, const struct symbol *expor
 {
 	uint16_t machine = image_machine(input->image);
 	struct tls_secret secret = {
-		.function = "derivation of a secret",
+		.function = "derivation of a secret (its bytes come out of libsoftokn3.so)",
 		.rung = RUNG_STRINGS,
 		.step = STEP_BEGIN,
 		.handle = trace_arg_place(machine, DERIVE_HANDLE),

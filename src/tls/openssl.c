@@ -515,6 +515,7 @@ static void records_add(const struct image *image, const struct symbol *symbols,
 
 static const struct keylog_recipe keylog = {
 	.function = "ssl_log_secret",
+	.inner = "nss_keylog_int (behind ssl_log_secret)",
 	.copier = "SSL_get_client_random",
 	.len_width = 8,
 };

@@ -23,7 +23,9 @@ enum { ARG_LABEL = 1, ARG_LABEL_LEN, ARG_RANDOM, ARG_RANDOM_LEN, ARG_SECRET, ARG
 #define LABEL_LEN  13 /* "CLIENT_RANDOM" */
 #define MASTER_LEN 48
 #define STEPS_MAX  256
-#define STEPS_ALL  (1U << 18) /* for the whole file */
+/* For the whole file, and what a reference costs at least: where to begin is looked for. */
+#define STEPS_ALL (1U << 18)
+#define STEPS_REF 1024
 /* A walk has done what it was for. */
 #define DONE 2
 /* Addresses of labels; more of them are a trap. */
@@ -154,6 +156,7 @@ static uint64_t log_call(const struct image *image, const struct label_ref *ref,
 	struct trace_start start = { 0 };
 	size_t count, i;
 
+	*left -= *left < STEPS_REF ? *left : STEPS_REF;
 	trace_bounds(image, ref->vaddr, &start.low, &start.high);
 	count = leadin_list(image, ref->vaddr, starts);
 	for (i = 0; i < count && !seek.call && *left; i++) {
@@ -226,7 +229,7 @@ static const char *const missing[LABEL_MAX] = {
 	[LABEL_EXPORTER] = "no EXPORTER_SECRET: keying material exported from TLS 1.3 is not known",
 };
 
-/* Does that version make secrets late, though the code was not understood that far? */
+/* Does that version make secrets late? */
 static bool is_old(const char *version)
 {
 	return !strncmp(version, "0.19.", 5) || !strncmp(version, "0.20.", 5) ||
@@ -236,15 +239,16 @@ static bool is_old(const char *version)
 static void missing_tell(const struct tls_input *input, const struct rustls13 *result,
 			 struct tls_sites *sites)
 {
+	bool old = is_old(sites->version) || (!sites->version[0] && result->late);
 	size_t i;
 
-	if (result->late || (!result->found && is_old(sites->version))) {
+	if (old && !result->found) {
 		tls_problem(sites, "no secrets of TLS 1.3: rustls 0.19 to 0.21 make them only when "
 				   "somebody listens");
 		return;
 	}
 	if (!result->found) {
-		tls_problem(sites, result->unread
+		tls_problem(sites, result->unread || result->late
 					   ? "no secrets of TLS 1.3: where they are between "
 					     "KeyLog::will_log and KeyLog::log is not understood"
 					   : "no secrets of TLS 1.3: its labels lead to no call of "

@@ -11,7 +11,7 @@
  * get to the call of log shows where everything is: from what registers and frame hold at the jump.
  *
  * That is taken only when the same self and label go into both calls, and nothing between the jump
- * and log may change memory that is read here. The label is a constant, or one entry of the two
+ * and log changes memory that is read here. The label is a constant, or one entry of the two
  * tables of labels and of their lengths.
  */
 #include <stdlib.h>
@@ -25,8 +25,9 @@
 enum { ARG_SELF, ARG_LABEL, ARG_LABEL_LEN, ARG_RANDOM, ARG_RANDOM_LEN, ARG_SECRET, ARG_LEN };
 
 #define STEPS_MAX 2048
-/* For the whole file. */
+/* For the whole file, and what a reference costs at least: where to begin is looked for. */
 #define STEPS_ALL (1U << 19)
+#define STEPS_REF 1024
 /* From will_log's return to the jump. */
 #define GAP_MAX 32
 /* How code is looked for where there may be none. */
@@ -217,7 +218,9 @@ static int on_way(void *arg, const struct trace *trace, uint64_t vaddr, const st
 		return DONE;
 	if (insn->kind != INSN_CALL_INDIRECT || !is_log(seek, trace))
 		return 0;
-	if (trace_surprises(trace) || !secret_set(seek, trace, &secret)) {
+	if (trace_surprises(trace) || !secret_set(seek, trace, &secret) ||
+	    trace_stored(trace, trace_arg(trace, ARG_SECRET), SECRET_LEN_MAX) ||
+	    trace_stored(trace, trace_arg(trace, ARG_RANDOM), SECRET_RANDOM_LEN)) {
 		seek->late = true;
 		return TRACE_CUT;
 	}
@@ -372,6 +375,7 @@ static void ref_read(const struct tls_input *input, const struct label_ref *ref,
 	uint64_t starts[LEADIN_MAX];
 	size_t count, i;
 
+	*left -= *left < STEPS_REF ? *left : STEPS_REF;
 	trace_bounds(input->image, ref->vaddr, &start.low, &start.high);
 	count = leadin_list(input->image, ref->vaddr, starts);
 	for (i = 0; i < count; i++) {

@@ -28,6 +28,7 @@ PROGRAMS = {
                        "20.20.2", "22.23.3", "24.21.0", "25.9.0", "26.10.0")},
     "bun1.4": ("@oven/bun-linux-x64", "1.4.5", "bin/bun", "--version"),
     "bun1.0": ("@oven/bun-linux-x64", "1.0.36", "bin/bun", "--version"),
+    "deno1": ("@deno/linux-x64-glibc", "1.46.3", "deno", "--version"),
     "deno": ("@deno/linux-x64-glibc", "2.9.6", "deno", "--version"),
     "workerd": ("@cloudflare/workerd-linux-64", "1.20261117.1", "bin/workerd", "--version"),
 }

@@ -352,10 +352,12 @@ class ProofCase(Case):
     def lines(self):
         return check_keylog(self.keylog)
 
-    def prove(self, *marks, pid=None, truth=None, labels=None, tls=None, **which):
+    def prove(self, *marks, pid=None, truth=None, labels=None, tls=None, alone=(),
+              **which):
         """tshark shows each request with its answer, and the lines are the very ones of the peer.
 
-        pid: who must have been seen. truth: another key log, of the program itself."""
+        pid: who must have been seen. truth: another key log, of the program itself. alone: labels
+        of secrets that the program has and its peer does not."""
         labels = labels or self.LABELS
         self.wire.sync()
 
@@ -379,10 +381,10 @@ class ProofCase(Case):
                                    f"{self.tap.stderr()[-2000:]}")
             proven += found
         for stream in proven:
-            self.prove_stream(stream, lines, pid, truth, labels, tls)
+            self.prove_stream(stream, lines, pid, truth, labels, tls, alone)
         return proven
 
-    def prove_stream(self, stream, lines, pid, truth, labels, tls):
+    def prove_stream(self, stream, lines, pid, truth, labels, tls, alone=()):
         seen = {line.label for line in lines if line.random == stream.random}
         self.assertEqual(seen, {TLS12} if stream.version == "1.2" else set(labels), stream)
         if tls:
@@ -391,7 +393,7 @@ class ProofCase(Case):
         labels = {line.label for line in told if line.random == stream.random}
         # Some libraries derive the early secrets with every resumption, others when they use them.
         unused = tuple(label for label in EARLY if label not in labels)
-        assert_same_lines(lines, told, stream.random, self.NOT_MADE + unused)
+        assert_same_lines(lines, told, stream.random, self.NOT_MADE + unused + tuple(alone))
         if truth:
             assert_same_lines(lines, parse_keylog(read_file(truth), strict=False), stream.random)
         if pid:
