@@ -257,7 +257,8 @@ int handle_free(struct pt_regs *ctx)
 
 	if (!c)
 		return 0;
-	if (!c->announced)
+	/* Nobody has heard of it, and it has not lost anything either. */
+	if (!c->announced && !c->off[0] && !c->off[1])
 		goto forget;
 	r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
 	if (r) {

@@ -103,32 +103,48 @@ static int resolve_all(struct tls_input *input, struct tls_sites *items, size_t 
 	return count ? 0 : -ENOENT;
 }
 
-int tls_resolve(const struct image *image, struct tls_sites **ret_sites, size_t *ret_count)
+static int strings_find(const struct image *image, struct labels *labels)
 {
 	const char *names[STRINGS_MAX];
-	struct labels labels;
-	struct tls_input input = { .image = image, .labels = &labels };
-	struct tls_sites *items;
-	int err;
-	int i;
+	int err, i;
 
 	for (i = 0; i < STRINGS_MAX; i++)
 		names[i] = i < STRING_KEY_EXPANSION ? secret_label_name(i + 1) : strings[i];
-	err = labels_find(image, names, STRINGS_MAX, STRINGS_FOLLOWED, &labels);
+	err = labels_find(image, names, STRINGS_MAX, STRINGS_FOLLOWED, labels);
+	if (!err)
+		err = rustls_tables(image, labels);
+	if (!err)
+		err = labels_follow(image, labels);
 	if (err)
+		labels_done(labels);
+	return err;
+}
+
+int tls_resolve(const struct image *image, struct tls_sites **ret_sites, size_t *ret_count)
+{
+	struct labels labels = { .refs = STRINGS_FOLLOWED };
+	struct tls_input input = { .image = image, .labels = &labels };
+	struct tls_sites *items;
+	size_t i, count;
+	int err;
+
+	err = strings_find(image, &labels);
+	input.crowded = err == -E2BIG;
+	if (err && !input.crowded)
 		return err;
 	items = calloc(TLS_LIBRARIES_MAX, sizeof(*items));
-	err = items ? rustls_tables(image, &labels) : -ENOMEM;
-	if (!err)
-		err = labels_follow(image, &labels);
-	if (!err)
-		err = resolve_all(&input, items, ret_count);
+	err = items ? resolve_all(&input, items, &count) : -ENOMEM;
 	labels_done(&labels);
 	if (err) {
 		free(items);
 		return err;
 	}
+	for (i = 0; i < count && input.crowded; i++)
+		tls_problem(&items[i],
+			    "no secrets: it has more strings of a key log, or more code that "
+			    "uses them, than a TLS library has");
 	*ret_sites = items;
+	*ret_count = count;
 	return 0;
 }
 

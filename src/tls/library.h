@@ -159,6 +159,7 @@ struct tls_input {
 	const struct image *image;
 	const struct labels *labels; /* by enum tls_string */
 	bool taken;		     /* a library that was found before uses them */
+	bool crowded;		     /* there are too many, and so labels has none */
 };
 
 struct tls_library {

@@ -19,6 +19,7 @@
 #include "elf/callee.h"
 #include "elf/dataflow.h"
 #include "elf/insn.h"
+#include "tls/guarded.h"
 #include "tls/keyblock.h"
 #include "tls/keylog.h"
 #include "tls/library.h"
@@ -522,14 +523,27 @@ static const struct keylog_recipe keylog = {
 	.len_width = 8,
 };
 
+/* That no function gets all secrets, which is said last, is no problem then. */
+static void guarded_say(uint32_t labels, size_t problems, struct tls_sites *sites)
+{
+	sites->problem_count = problems;
+	if (!(labels & ~(1U << STRING_CLIENT_RANDOM)))
+		tls_problem(sites, "no secrets of TLS 1.3: the code that asks whether there is a "
+				   "key log is not understood");
+}
+
 /*
  * From OpenSSL 1.1.1 on, and in BoringSSL, all secrets pass ssl_log_secret. Before, and where it was
- * copied into its callers, those of TLS up to 1.2 pass tls1_setup_key_block.
+ * copied into its callers, those of TLS up to 1.2 pass tls1_setup_key_block; for those of TLS 1.3 see
+ * guarded.c.
  */
 static void secrets_add(const struct tls_input *input, struct tls_sites *sites)
 {
 	struct keyblock keyblock;
 	bool labels = input->labels->found & 1U << STRING_CLIENT_RANDOM;
+	size_t problems = sites->problem_count;
+	const struct value_of *random;
+	uint32_t guarded = 0;
 	bool have;
 
 	if (input->taken) {
@@ -538,11 +552,14 @@ static void secrets_add(const struct tls_input *input, struct tls_sites *sites)
 		return;
 	}
 	have = !keyblock_find(input, &keyblock);
-	if (labels && keylog_add(input, &keylog, have ? &keyblock.random : NULL, sites))
+	random = have ? &keyblock.random : NULL;
+	if (labels && keylog_add(input, &keylog, random, sites))
 		return;
+	if (labels && guarded_add(input, random, sites, &guarded))
+		guarded_say(guarded, problems, sites);
 	if (have)
 		keyblock_add(input, &keyblock, sites);
-	if (!have)
+	else if (!(guarded & 1U << STRING_CLIENT_RANDOM))
 		tls_problem(sites, "no secrets of TLS 1.2: the code that makes keys of them is not "
 				   "understood");
 	if (labels)

@@ -25,6 +25,9 @@ TLS13 = ("CLIENT_HANDSHAKE_TRAFFIC_SECRET", "SERVER_HANDSHAKE_TRAFFIC_SECRET",
 EARLY = ("CLIENT_EARLY_TRAFFIC_SECRET", "EARLY_EXPORTER_SECRET")
 LABELS = (TLS12, *TLS13, *EARLY)
 
+# KiB. At once means that each packet takes the room of the largest: this is for 512 of them.
+BUFFER = 128 << 10
+
 Line = collections.namedtuple("Line", "label random secret")
 
 
@@ -95,7 +98,8 @@ class Wire:
         self.marks, self.mark_port, self.prefix = 0, free_port(), prefix
         only = " or ".join([f"udp port {self.mark_port}", *(f"tcp port {port}" for port in ports)])
         self.proc = case.start(*prefix, "tcpdump", "-i", interface, "-n", "-U", "-s", "0",
-                               "--immediate-mode", "-Z", "root", "-w", self.pcap, only)
+                               "--immediate-mode", "-B", str(BUFFER), "-Z", "root", "-w", self.pcap,
+                               only)
         self.sync()
 
     def sync(self):
@@ -126,6 +130,8 @@ class Wire:
         if self.proc.process.poll() is None:
             self.proc.process.send_signal(signal.SIGINT)
         self.proc.wait(None)
+        if "\n0 packets dropped by kernel" not in self.proc.messages():
+            raise HarnessError(f"tcpdump was too slow: {self.proc.messages()}")
 
     def tshark(self, *args, keylog=os.devnull):
         env = {**os.environ, "HOME": self.folder, "XDG_CONFIG_HOME": self.folder}  # no preferences

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Key logs of Go programs: tshark decrypts with them, HTTP/2 as well."""
+import http.server
 import os
+import threading
 import unittest
 
 from harness import wait_listening
@@ -85,6 +87,21 @@ class Program(GoCase):
         server.stop()
 
 
+class Backend(http.server.BaseHTTPRequestHandler):
+    """What Caddy passes requests on to."""
+
+    def do_POST(self):
+        request = self.rfile.read(int(self.headers["Content-Length"]))
+        answer = request.replace(b"request", b"answer")
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    def log_message(self, *args):
+        pass
+
+
 class Caddy(GoCase):
     """A large program of another version of Go, stripped."""
 
@@ -93,7 +110,10 @@ class Caddy(GoCase):
         return ["--libssl", "/usr/bin/caddy"]
 
     def check(self, tls):
-        mark = self.mark()
+        backend = http.server.HTTPServer(("127.0.0.1", 0), Backend)
+        self.addCleanup(backend.server_close)
+        threading.Thread(target=backend.serve_forever, daemon=True).start()
+        self.addCleanup(backend.shutdown)
         config = self.path("Caddyfile", f"""
 {{
 admin off
@@ -103,16 +123,16 @@ storage file_system {self.dir}/storage
 https://localhost:{self.server_port} {{
 bind 127.0.0.1
 tls {self.cert.cert} {self.cert.key}
-respond {mark[1].decode()}
+reverse_proxy 127.0.0.1:{backend.server_port}
 }}
 """.encode())
         caddy = self.start("caddy", "run", "--config", config, "--adapter", "caddyfile",
                            env={**os.environ, "HOME": self.dir, "XDG_CONFIG_HOME": self.dir})
         wait_listening(caddy, self.server_port)
-        for http in ("--http1.1", "--http2"):
-            again = (self.mark()[0], mark[1])
-            self.curl(again, tls, http)
-            self.prove(again, pid=caddy.pid, tls=tls)
+        for version in ("--http1.1", "--http2"):
+            mark = self.mark()
+            self.curl(mark, tls, version)
+            self.prove(mark, pid=caddy.pid, tls=tls)
         caddy.stop()
 
     def test_tls12(self):

@@ -7,7 +7,7 @@ import unittest
 
 from harness import read_file, wait_for
 from openssl_tools import CURL, OPENSSL, OpenSSLCase
-from proof import EARLY, TLS13, exchange
+from proof import EARLY, TLS13, exchange, parse_keylog
 import servers
 
 
@@ -42,6 +42,43 @@ class System(OpenSSLCase):
                 (stream,) = self.prove(mark, tls="1.3")
                 self.assertEqual({len(line.secret) for line in self.lines()
                                   if line.random == stream.random}, {length})
+
+    def test_hello_retry_request(self):
+        """Two hellos of one client, with one random."""
+        self.peer_s_server("-groups", "P-384", "-tls1_3", "-rev")
+        request = self.mark()[0]
+        mark = request, request[::-1]
+        client = self.s_client(self.server_port, "-groups", "X25519:P-384")
+        self.say(client, mark)
+        (stream,) = self.prove(mark, pid=client.pid, tls="1.3", port=self.server_port)
+        self.assertEqual(stream.randoms, [stream.random] * 2)
+        client.stop()
+
+    def test_other_ciphers_of_tls12(self):
+        """(Node 6 and 8 have no extended master secret.)"""
+        for cipher in ("ECDHE-ECDSA-AES128-SHA", "ECDHE-ECDSA-CHACHA20-POLY1305"):
+            with self.subTest(cipher=cipher):
+                mark = self.mark()
+                client = self.s_client(self.peer12_port, "-cipher", cipher)
+                self.say(client, mark)
+                client.stop()
+                self.prove(mark, pid=client.pid, tls="1.2", port=self.peer12_port)
+
+    def test_many_at_once(self):
+        """Every connection of many at the same time; the log of the program is the truth."""
+        _, port = servers.nginx(self, {"file": b"x"}, port=self.server_port)
+        own = self.path("own")
+        curl = self.run_program(CURL, "-sS", "--parallel", "--parallel-max", "100",
+                                "--parallel-immediate", "--http1.1", "--cacert", self.cert.cert,
+                                "-H", "Connection: close", "-o", "/dev/null",
+                                f"https://localhost:{port}/file?[1-150]",
+                                env={**os.environ, "SSLKEYLOGFILE": own})
+        told = {line for line in parse_keylog(read_file(own), strict=False)}
+        self.assertEqual(len({line.random for line in told}), 150)
+        wait_for(lambda: told <= set(self.lines()), "all lines", 20)
+        mine = {event["client_random"] for event in self.tap.poll().secrets
+                if event["pid"] == curl.pid}
+        self.assertEqual(mine, {line.random for line in told})
 
     def test_server(self):
         """nginx, asked by a client that is not tapped."""

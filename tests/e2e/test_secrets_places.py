@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Key logs of programs in every situation: older than cleartap, in containers, static, renamed."""
+import json
 import os
 import re
 import shutil
@@ -70,16 +71,44 @@ class Places(AloneCase, OpenSSLCase):
         """Node, found because it runs; nothing names its file."""
         self.scene()
         node = programs.get("node24")
-        script = os.path.join(HERE, "nodetls.js")
-        server = self.start(node, script, f'{{"port": {self.server_port}, "cert": '
-                            f'"{self.cert.cert}", "key": "{self.cert.key}"}}')
-        wait_listening(server, self.server_port)
+        server = self.node_server(node)
         before, after = self.mark(), self.mark()
         self.ask(self.server_port, before)
         self.keys("--exe", node)
         self.ask(self.server_port, after)
         self.prove_after(before, after, server.pid)
         self.end()
+
+    def test_deleted_executable(self):
+        """As after an upgrade: the process goes on with a file that has no name any more."""
+        self.scene()
+        copy = shutil.copy(programs.get("node20"), self.path("node"))
+        server = self.node_server(copy)
+        os.unlink(copy)
+        self.keys("--pid", str(server.pid))
+        mark = self.mark()
+        self.ask(self.server_port, mark)
+        self.prove(mark, pid=server.pid)
+        self.end()
+
+    def node_server(self, program):
+        server = self.start(program, os.path.join(HERE, "nodetls.js"), json.dumps(
+            {"port": self.server_port, "cert": self.cert.cert, "key": self.cert.key}))
+        wait_listening(server, self.server_port)
+        return server
+
+    def test_whole_machine(self):
+        """No option at all: programs of two libraries, and peers that are seen as well."""
+        self.scene()
+        self.keys()
+        mark, own = self.mark(), self.path("own")
+        self.curl(mark, self.peer_port, own=own)
+        self.prove(mark, truth=own)
+        mark, own = self.mark(), self.path("own-2")
+        self.run_program("wget", "-q", "--ca-certificate", self.cert.cert, "--post-data",
+                         mark[0].decode(), "-O", "-", f"https://localhost:{self.peer_port}/",
+                         env={**os.environ, "SSLKEYLOGFILE": own})
+        self.prove(mark, truth=own)
 
     def test_command(self):
         """From the first instruction to the end of the run."""
@@ -211,8 +240,8 @@ class Places(AloneCase, OpenSSLCase):
             thread.start()
         try:
             for number in range(8):
-                wait_for(lambda: os.path.exists(self.keylog) and os.path.getsize(self.keylog),
-                         "lines")
+                wait_for(lambda: len(owns) > number and os.path.exists(self.keylog) and
+                         os.path.getsize(self.keylog), "lines")
                 os.rename(self.keylog, f"{self.keylog}.{number}")
                 self.tap.process.send_signal(signal.SIGHUP)
         finally:
@@ -225,7 +254,6 @@ class Places(AloneCase, OpenSSLCase):
         lines = [line for path in files for line in check_keylog(path)]
         self.assertEqual(len(lines), len(set(lines)))
         told = {line for own in owns for line in parse_keylog(read_file(own), strict=False)}
-        self.assertGreater(len(owns), 8)
         self.assertEqual(told - set(lines), set())
 
 
