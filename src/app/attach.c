@@ -91,6 +91,8 @@ static int find(struct targets *targets, const struct selection *sel,
 	/* A process may load the library later. */
 	if (!r)
 		r = targets_add_system(targets);
+	if (!r && !request->pids.count)
+		r = targets_add_programs(targets);
 	if (!r && targets->count) {
 		warn_without_tls(targets, &request->pids);
 		return 0;

@@ -39,6 +39,15 @@ static const char *const folders[] = {
 	"/usr/lib64/thunderbird*",
 };
 
+/* Programs with TLS linked in are in these, and larger than most others. */
+static const char *const program_folders[] = {
+	"/usr/bin",   "/usr/sbin",	    "/bin",
+	"/sbin",      "/usr/local/bin",	    "/usr/local/sbin",
+	"/opt/*/bin", "/usr/lib/chromium*", "/usr/lib64/chromium*",
+};
+
+#define PROGRAM_SIZE_MIN (1 << 20)
+
 void targets_done(struct targets *targets)
 {
 	for (size_t i = 0; i < targets->count; i++) {
@@ -264,17 +273,24 @@ int targets_add_path(struct targets *targets, const char *path)
 	return add_companions(targets, 0, "", path);
 }
 
+/* What is in the folders and fits the pattern; to be freed with globfree(). */
+static void list(const char *const *names, size_t count, const char *pattern, glob_t *ret_found)
+{
+	memset(ret_found, 0, sizeof(*ret_found));
+	for (size_t i = 0; i < count; i++) {
+		char path[128];
+
+		snprintf(path, sizeof(path), "%s/%s", names[i], pattern);
+		(void)glob(path, (i ? GLOB_APPEND : 0) | GLOB_NOSORT, NULL, ret_found);
+	}
+}
+
 int targets_add_system(struct targets *targets)
 {
-	glob_t found = { 0 };
+	glob_t found;
 	int r = 0;
 
-	for (size_t i = 0; i < sizeof(folders) / sizeof(*folders); i++) {
-		char pattern[128];
-
-		strcpy(stpcpy(pattern, folders[i]), "/*.so*");
-		(void)glob(pattern, (i ? GLOB_APPEND : 0) | GLOB_NOSORT, NULL, &found);
-	}
+	list(folders, sizeof(folders) / sizeof(*folders), "*.so*", &found);
 	for (size_t i = 0; i < found.gl_pathc && !r; i++) {
 		const char *path = found.gl_pathv[i];
 
@@ -283,6 +299,30 @@ int targets_add_system(struct targets *targets)
 		r = add_found(targets, open_file(path), 0, path);
 		if (!r)
 			r = add_companions(targets, 0, "", path);
+	}
+	globfree(&found);
+	return r;
+}
+
+int targets_add_programs(struct targets *targets)
+{
+	glob_t found;
+	int r = 0;
+
+	list(program_folders, sizeof(program_folders) / sizeof(*program_folders), "*", &found);
+	for (size_t i = 0; i < found.gl_pathc && !r; i++) {
+		const char *path = found.gl_pathv[i];
+		struct stat st;
+		int fd, one;
+
+		if (stat(path, &st) || !S_ISREG(st.st_mode) || st.st_size < PROGRAM_SIZE_MIN ||
+		    is_seen(targets, st.st_dev, st.st_ino))
+			continue;
+		fd = open_file(path);
+		one = fd < 0 ? 0 : add_fd(targets, fd, 0, path);
+		/* Most of them have nothing to do with TLS: not worth a word. */
+		if (one == -ENOMEM)
+			r = one;
 	}
 	globfree(&found);
 	return r;

@@ -41,6 +41,8 @@ void targets_done(struct targets *targets);
 int targets_add_path(struct targets *targets, const char *path);
 /* Libraries in the folders of the dynamic linker. */
 int targets_add_system(struct targets *targets);
+/* Programs with TLS linked in, in the system's folders: somebody may start one later. */
+int targets_add_programs(struct targets *targets);
 /* Libraries mapped by a process, and its executable if TLS is linked into it. -ESRCH, -EACCES. */
 int targets_add_process(struct targets *targets, pid_t pid);
 /* The same for every process there is. */
