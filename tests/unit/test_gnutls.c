@@ -10,12 +10,9 @@
 /* cmocka.h needs the headers above. */
 #include <cmocka.h>
 
-#include "elf_flow.h"
-#include "tls/library.h"
+#include "elf_library.h"
 
-#define CODE(f, bytes) elf_code(f, bytes, sizeof(bytes) - 1)
-#define CALL	       0xe8
-#define LABELS	       (LABEL_MAX - 1)
+#define LABELS (LABEL_MAX - 1)
 
 /* Where things are. */
 #define USER   0   /* passes the labels on */
@@ -49,39 +46,6 @@ enum damage {
 	DAMAGES,
 };
 
-static size_t text_of(int label)
-{
-	size_t pos = TEXTS;
-	int i;
-
-	for (i = 1; i < label; i++)
-		pos += strlen(secret_label_name(i)) + 1;
-	return pos;
-}
-
-/* opcode with the distance to what is at target. */
-static void ref(struct elf_file *f, const char *opcode, size_t target)
-{
-	int32_t distance;
-
-	elf_code(f, opcode, 3);
-	distance = (int32_t)target - (int32_t)(f->text_len + 4);
-	elf_code(f, &distance, sizeof(distance));
-}
-
-#define LEA_RSI "\x48\x8d\x35"
-#define LEA_R8	"\x4c\x8d\x05"
-
-static void add_texts(struct elf_file *f)
-{
-	int i;
-
-	for (i = 1; i <= LABELS; i++)
-		strcpy((char *)f->text + text_of(i), secret_label_name(i));
-	strcpy((char *)f->text + text_of(LABEL_MAX), "key expansion");
-	strcpy((char *)f->text + text_of(LABEL_MAX) + 14, "Enabled GnuTLS 3.9.1 logging...");
-}
-
 /* f(session, label, secret, size), called with each label. */
 static void add_keylog(struct elf_file *f, enum damage damage)
 {
@@ -91,11 +55,11 @@ static void add_keylog(struct elf_file *f, enum damage damage)
 	CODE(f, "\x53\x48\x89\xfb"); /* push %rbx; mov %rdi,%rbx */
 	for (i = 1; i <= labels; i++) {
 		CODE(f, "\x48\x89\xdf"); /* mov %rbx,%rdi */
-		ref(f, LEA_RSI, text_of(i));
+		elf_lea(f, RSI, elf_vaddr(text_of(TEXTS, i)));
 		if (damage == TWO_TARGETS && i % 2)
-			elf_branch(f, CALL, PRF);
+			elf_branch(f, X86_CALL, PRF);
 		else
-			elf_branch(f, CALL, damage == NOT_A_START ? KEYLOG + 4 : KEYLOG);
+			elf_branch(f, X86_CALL, damage == NOT_A_START ? KEYLOG + 4 : KEYLOG);
 	}
 	CODE(f, "\x5b\xc3"); /* pop %rbx; ret */
 	f->text_len = KEYLOG;
@@ -123,7 +87,7 @@ static void add_callbacks(struct elf_file *f, enum damage damage)
 		else
 			CODE(f, "\x48\x8b\x83\x60\x06\x00\x00");
 		CODE(f, "\x48\x85\xc0\x74\x11");
-		ref(f, LEA_RSI, text_of(labels[i]));
+		elf_lea(f, RSI, elf_vaddr(text_of(TEXTS, labels[i])));
 		/* lea 8(%rsp),%rdx, or of %rbx; mov %rbx,%rdi; call *%rax */
 		if (damage == DATUM_ELSEWHERE)
 			CODE(f, "\x48\x8d\x53\x08\x90");
@@ -132,10 +96,10 @@ static void add_callbacks(struct elf_file *f, enum damage damage)
 		CODE(f, "\x48\x89\xdf\xff\xd0");
 	}
 	for (i = 0; damage == FEW_CALLBACKS && i < 6; i++)
-		ref(f, LEA_RSI, text_of(labels[i]));
-	ref(f, LEA_RSI, text_of(LABEL_SERVER_HANDSHAKE));
+		elf_lea(f, RSI, elf_vaddr(text_of(TEXTS, labels[i])));
+	elf_lea(f, RSI, elf_vaddr(text_of(TEXTS, LABEL_SERVER_HANDSHAKE)));
 	if (damage != MISSING_LABEL)
-		ref(f, LEA_RSI, text_of(LABEL_SERVER_TRAFFIC));
+		elf_lea(f, RSI, elf_vaddr(text_of(TEXTS, LABEL_SERVER_TRAFFIC)));
 	CODE(f, "\x48\x83\xc4\x20\x5b\xc3"); /* add $0x20,%rsp; pop %rbx; ret */
 	assert_true(f->text_len < KEYLOG);
 }
@@ -155,13 +119,13 @@ static void add_keys(struct elf_file *f, enum damage damage)
 		CODE(f, "\x48\x8d\x44\x24\x10");
 	elf_code(f, damage == OTHER_LENGTH ? "\xbe\x20\0\0\0" : "\xbe\x30\0\0\0", 5);
 	elf_code(f, damage == OTHER_SEED_LENGTH ? "\x41\xb9\x20\0\0\0" : "\x41\xb9\x40\0\0\0", 6);
-	ref(f, LEA_R8, text_of(LABEL_MAX));
+	elf_lea(f, R8, elf_vaddr(text_of(TEXTS, LABEL_MAX)));
 	if (damage == SECOND_REFERENCE)
-		ref(f, LEA_R8, text_of(LABEL_MAX));
+		elf_lea(f, R8, elf_vaddr(text_of(TEXTS, LABEL_MAX)));
 	/* push three; mov $13,%ecx */
 	CODE(f, "\x50\x50\x50");
 	elf_code(f, damage == OTHER_LABEL_LENGTH ? "\xb9\x0e\0\0\0" : "\xb9\x0d\0\0\0", 5);
-	elf_branch(f, CALL, damage == OTHER_FUNCTION ? KEYLOG : STUB);
+	elf_branch(f, X86_CALL, damage == OTHER_FUNCTION ? KEYLOG : STUB);
 	CODE(f, "\x48\x83\xc4\x70\xc3"); /* add $0x70,%rsp; ret */
 	assert_true(f->text_len <= PRF);
 }
@@ -180,7 +144,8 @@ static void build(struct elf_file *f, bool inlined, enum damage damage)
 
 	elf_init(f, EM_X86_64);
 	memset(f->text, 0xc3, TEXTS);
-	add_texts(f);
+	add_texts(f, TEXTS, "key expansion");
+	strcpy((char *)f->text + text_of(TEXTS, LABEL_MAX) + 14, "Enabled GnuTLS 3.9.1 logging...");
 	if (inlined)
 		add_callbacks(f, damage);
 	else
@@ -207,21 +172,7 @@ static void build(struct elf_file *f, bool inlined, enum damage damage)
 
 static int resolve(const struct elf_file *f, struct tls_sites *ret_sites)
 {
-	struct tls_sites *found;
-	struct image *image;
-	size_t count;
-	int err;
-
-	assert_int_equal(image_open_memory(f, ELF_FILE_LEN, &image), 0);
-	err = tls_resolve(image, &found, &count);
-	image_free(image);
-	if (err)
-		return err;
-	assert_int_equal(count, 1);
-	assert_ptr_equal(found->library, &gnutls);
-	*ret_sites = *found;
-	free(found);
-	return 0;
+	return resolve_file(f, &gnutls, ret_sites);
 }
 
 static void assert_place(const struct place *place, uint8_t reg, uint8_t width, int32_t add)
@@ -230,8 +181,6 @@ static void assert_place(const struct place *place, uint8_t reg, uint8_t width, 
 	assert_int_equal(place->width, width);
 	assert_int_equal(place->add, add);
 }
-
-enum { RCX = 1, RDX, RSP = 4, RSI = 6, RDI };
 
 static void assert_prf(const struct tls_secret *secret)
 {
@@ -264,7 +213,7 @@ static void test_function(void **state)
 	assert_place(&sites.secret[0].secret, RDX, 8, 0);
 	assert_place(&sites.secret[0].len, RCX, 4, 0);
 	assert_prf(&sites.secret[1]);
-	assert_int_equal(f.text[KEYS + 39], CALL);
+	assert_int_equal(f.text[KEYS + 39], X86_CALL);
 	assert_int_equal(sites.count, 2);
 	assert_int_equal(sites.site[0].recipe->role, ROLE_FREE);
 	assert_int_equal(sites.site[1].recipe->role, ROLE_HANDSHAKE);
@@ -365,48 +314,32 @@ static void test_other_files(void **state)
 /* Whatever is damaged, it must end, and what it finds must be in the file. */
 static void test_damaged(void **state)
 {
-	struct tls_sites *found;
-	struct image *image;
 	struct elf_file f;
-	size_t pos, len, i, count;
+	size_t pos;
 
 	(void)state;
 	for (pos = 0; pos < ELF_FILE_LEN; pos += 3) {
 		build(&f, pos % 2, DAMAGE_NONE);
-		((uint8_t *)&f)[pos] ^= (uint8_t)(1 + pos % 255);
-		len = pos % 7 ? ELF_FILE_LEN : pos;
-		if (image_open_memory(&f, len, &image))
-			continue;
-		if (!tls_resolve(image, &found, &count)) {
-			for (i = 0; i < found->secret_count; i++)
-				assert_true(found->secret[i].offset < len);
-			free(found);
-		}
-		image_free(image);
+		resolve_damaged(&f, pos);
 	}
 }
 
 /* The library of this system. */
 static void test_system_library(void **state)
 {
-	struct tls_sites *found;
+	struct tls_sites sites;
 	struct image *image;
-	size_t count;
 
 	(void)state;
 	if (image_open("/usr/lib/x86_64-linux-gnu/libgnutls.so.30", &image))
 		skip();
-	assert_int_equal(tls_resolve(image, &found, &count), 0);
-	image_free(image);
-	assert_int_equal(count, 1);
-	assert_ptr_equal(found->library, &gnutls);
-	assert_int_equal(found->version[0], '3');
-	assert_int_equal(found->problem_count, 0);
-	assert_in_range(found->secret_count, 2, 8);
-	assert_int_equal(found->secret[found->secret_count - 1].fixed, LABEL_CLIENT_RANDOM);
-	assert_int_equal(found->secret[found->secret_count - 1].handle.width, 8);
-	assert_int_equal(found->missing_count, 0);
-	free(found);
+	assert_int_equal(resolve_image(image, &gnutls, &sites), 0);
+	assert_int_equal(sites.version[0], '3');
+	assert_int_equal(sites.problem_count, 0);
+	assert_in_range(sites.secret_count, 2, 8);
+	assert_int_equal(sites.secret[sites.secret_count - 1].fixed, LABEL_CLIENT_RANDOM);
+	assert_int_equal(sites.secret[sites.secret_count - 1].handle.width, 8);
+	assert_int_equal(sites.missing_count, 0);
 }
 
 int main(void)

@@ -10,8 +10,7 @@
 /* cmocka.h needs the headers above. */
 #include <cmocka.h>
 
-#include "elf_text.h"
-#include "tls/library.h"
+#include "elf_library.h"
 
 enum { R10 = 10, R12 = 12 };
 enum { JE = 0x84, JNE };
@@ -57,25 +56,6 @@ enum damage {
 	DAMAGES,
 };
 
-static size_t text_of(int label)
-{
-	size_t pos = TEXTS;
-	int i;
-
-	for (i = 1; i < label; i++)
-		pos += strlen(secret_label_name(i)) + 1;
-	return pos;
-}
-
-static void add_texts(struct elf_file *f, bool keys)
-{
-	int i;
-
-	for (i = 1; i < LABEL_MAX; i++)
-		strcpy((char *)f->text + text_of(i), secret_label_name(i));
-	strcpy((char *)f->text + text_of(LABEL_MAX), keys ? "key expansion" : "");
-}
-
 /* jcc with a distance of 4 bytes. */
 static void jcc(struct elf_file *f, uint8_t condition, size_t target)
 {
@@ -85,7 +65,7 @@ static void jcc(struct elf_file *f, uint8_t condition, size_t target)
 
 static void label(struct elf_file *f, uint8_t reg, int which)
 {
-	elf_lea(f, reg, elf_vaddr(text_of(which)));
+	elf_lea(f, reg, elf_vaddr(text_of(TEXTS, which)));
 }
 
 /* mov 0x9a8(%rbp),%rax; cmpq $0,0x3d0(%rax) */
@@ -289,7 +269,7 @@ static void build(struct elf_file *f, bool keys, bool chain, enum damage damage)
 
 	elf_init(f, EM_X86_64);
 	memset(f->text, 0xc3, TEXTS);
-	add_texts(f, keys);
+	add_texts(f, TEXTS, keys ? "key expansion" : "");
 	add_labels(f, chain, damage);
 	add_exporter(f, chain, damage);
 	add_common(f, damage);
@@ -302,21 +282,7 @@ static void build(struct elf_file *f, bool keys, bool chain, enum damage damage)
 
 static int resolve(const struct elf_file *f, struct tls_sites *ret_sites)
 {
-	struct tls_sites *found;
-	struct image *image;
-	size_t count;
-	int err;
-
-	assert_int_equal(image_open_memory(f, ELF_FILE_LEN, &image), 0);
-	err = tls_resolve(image, &found, &count);
-	image_free(image);
-	if (err)
-		return err;
-	assert_int_equal(count, 1);
-	assert_ptr_equal(found->library, &openssl);
-	*ret_sites = *found;
-	free(found);
-	return 0;
+	return resolve_file(f, &openssl, ret_sites);
 }
 
 static void assert_place(struct place place, uint8_t reg, int loads, int32_t off, int32_t add)
@@ -472,24 +438,13 @@ static void test_doubt(void **state)
 /* Whatever is damaged, it must end, and what it finds must be in the file. */
 static void test_damaged(void **state)
 {
-	struct tls_sites *found;
-	struct image *image;
 	struct elf_file f;
-	size_t pos, len, i, count;
+	size_t pos;
 
 	(void)state;
 	for (pos = 0; pos < ELF_FILE_LEN; pos += 3) {
 		build(&f, pos % 2, pos % 5, DAMAGE_NONE);
-		((uint8_t *)&f)[pos] ^= (uint8_t)(1 + pos % 255);
-		len = pos % 7 ? ELF_FILE_LEN : pos;
-		if (image_open_memory(&f, len, &image))
-			continue;
-		if (!tls_resolve(image, &found, &count)) {
-			for (i = 0; i < found->secret_count; i++)
-				assert_true(found->secret[i].offset < len);
-			free(found);
-		}
-		image_free(image);
+		resolve_damaged(&f, pos);
 	}
 }
 

@@ -25,13 +25,13 @@ static int teardown(void **state)
 	return 0;
 }
 
-static int find(const struct elf_file *f)
+static int find_in(const void *data, size_t len)
 {
 	struct image *image;
 	int r;
 
 	labels_done(&labels);
-	assert_int_equal(image_open_memory(f, ELF_FILE_LEN, &image), 0);
+	assert_int_equal(image_open_memory(data, len, &image), 0);
 	r = labels_find(image, names, 3, 2, &labels);
 	if (!r)
 		r = labels_follow(image, &labels);
@@ -41,12 +41,25 @@ static int find(const struct elf_file *f)
 	return r;
 }
 
+static int find(const struct elf_file *f)
+{
+	return find_in(f, ELF_FILE_LEN);
+}
+
 /* Functions begin at 0 and where they are called. */
 static void add_bounds(struct elf_file *f)
 {
 	static const size_t starts[] = { 0, FIRST, SECOND, SECOND + 16 };
 
 	elf_unwind(f, starts, 4);
+}
+
+/* A file with these bounds and a first string, whose address it returns. */
+static uint64_t start(struct elf_file *f, uint16_t machine)
+{
+	elf_init(f, machine);
+	add_bounds(f);
+	return elf_string(f, "LABEL_ONE");
 }
 
 static void assert_call(size_t index, size_t pos, size_t target, uint8_t label, uint8_t arg)
@@ -65,9 +78,7 @@ static void test_lea(void **state)
 	size_t pos;
 
 	(void)state;
-	elf_init(&f, EM_X86_64);
-	add_bounds(&f);
-	one = elf_string(&f, "LABEL_ONE");
+	one = start(&f, EM_X86_64);
 	two = elf_string(&f, "LABEL_TWO more");
 	elf_lea(&f, RSI, one);
 	pos = elf_branch(&f, X86_CALL, FIRST);
@@ -98,9 +109,7 @@ static void test_constants(void **state)
 	size_t pos;
 
 	(void)state;
-	elf_init(&f, EM_X86_64);
-	add_bounds(&f);
-	one = elf_string(&f, "LABEL_ONE");
+	one = start(&f, EM_X86_64);
 	two = elf_string(&f, "LABEL_TWO");
 	elf_constant(&f, "\xbe", 1, one); /* mov $one,%esi */
 	pos = elf_branch(&f, X86_CALL, FIRST);
@@ -133,9 +142,7 @@ static void test_arm64(void **state)
 	size_t pos;
 
 	(void)state;
-	elf_init(&f, EM_AARCH64);
-	add_bounds(&f);
-	one = elf_string(&f, "LABEL_ONE");
+	one = start(&f, EM_AARCH64);
 	two = elf_string(&f, "LABEL_TWO");
 	arm64_adrp(&f, 1, one);
 	arm64_mov(&f, 19, 0);
@@ -173,9 +180,7 @@ static void test_tail_calls(void **state)
 	size_t pos;
 
 	(void)state;
-	elf_init(&f, EM_X86_64);
-	add_bounds(&f);
-	one = elf_string(&f, "LABEL_ONE");
+	one = start(&f, EM_X86_64);
 	CODE(&f, "\x85\xff\x74\x0c"); /* test %edi,%edi; je over the next two */
 	elf_lea(&f, RSI, one);
 	pos = elf_branch(&f, X86_JMP, FIRST);
@@ -199,9 +204,7 @@ static void test_shared_call(void **state)
 	size_t pos;
 
 	(void)state;
-	elf_init(&f, EM_X86_64);
-	add_bounds(&f);
-	one = elf_string(&f, "LABEL_ONE");
+	one = start(&f, EM_X86_64);
 	two = elf_string(&f, "LABEL_TWO");
 	CODE(&f, "\x85\xff\x75\x06"); /* test %edi,%edi; jne over the next two */
 	pos = elf_branch(&f, X86_CALL, FIRST);
@@ -224,9 +227,7 @@ static void test_stale(void **state)
 	size_t pos;
 
 	(void)state;
-	elf_init(&f, EM_X86_64);
-	add_bounds(&f);
-	one = elf_string(&f, "LABEL_ONE");
+	one = start(&f, EM_X86_64);
 	elf_lea(&f, RSI, one);
 	pos = elf_branch(&f, X86_CALL, FIRST);
 	elf_branch(&f, X86_CALL, SECOND);
@@ -257,9 +258,7 @@ static void test_kept(void **state)
 	size_t pos;
 
 	(void)state;
-	elf_init(&f, EM_X86_64);
-	add_bounds(&f);
-	one = elf_string(&f, "LABEL_ONE");
+	one = start(&f, EM_X86_64);
 	two = elf_string(&f, "LABEL_TWO");
 	elf_lea(&f, RBX, one);
 	elf_lea(&f, RAX, two);
@@ -370,18 +369,7 @@ static uint8_t *big_new(struct big_file *big, size_t code_len, uint64_t *ret_one
 
 static int big_find(const struct big_file *big)
 {
-	struct image *image;
-	int r;
-
-	labels_done(&labels);
-	assert_int_equal(image_open_memory(big->data, big->len, &image), 0);
-	r = labels_find(image, names, 3, 2, &labels);
-	if (!r)
-		r = labels_follow(image, &labels);
-	if (r)
-		labels_done(&labels);
-	image_free(image);
-	return r;
+	return find_in(big->data, big->len);
 }
 
 static size_t put_lea(const struct big_file *big, size_t pos, uint8_t modrm, uint64_t target)

@@ -10,12 +10,9 @@
 /* cmocka.h needs the headers above. */
 #include <cmocka.h>
 
-#include "elf_flow.h"
-#include "tls/library.h"
+#include "elf_library.h"
 
-#define CODE(f, bytes) elf_code(f, bytes, sizeof(bytes) - 1)
-#define CALL	       0xe8
-#define LABELS	       (LABEL_MAX - 1)
+#define LABELS (LABEL_MAX - 1)
 
 enum damage {
 	DAMAGE_NONE,
@@ -48,31 +45,6 @@ enum damage {
 	DAMAGES,
 };
 
-/* opcode of three bytes with the distance to what is at target. */
-static void ref(struct elf_file *f, const char *opcode, size_t target)
-{
-	int32_t distance;
-
-	elf_code(f, opcode, 3);
-	distance = (int32_t)target - (int32_t)(f->text_len + 4);
-	elf_code(f, &distance, sizeof(distance));
-}
-
-#define LEA_R8	"\x4c\x8d\x05"
-#define LEA_RAX "\x48\x8d\x05"
-#define LEA_RSI "\x48\x8d\x35"
-#define LEA_RDX "\x48\x8d\x15"
-
-static size_t text_of(size_t first, int label)
-{
-	size_t pos = first;
-	int i;
-
-	for (i = 1; i < label; i++)
-		pos += strlen(secret_label_name(i)) + 1;
-	return pos;
-}
-
 /* libssl3.so: where things are. */
 #define USER	 0
 #define DERIVE	 160
@@ -88,11 +60,11 @@ static void add_users(struct elf_file *f, enum damage damage)
 	CODE(f, "\x53\x48\x89\xfb"); /* push %rbx; mov %rdi,%rbx */
 	for (i = first; i <= LABELS; i++) {
 		CODE(f, "\x48\x89\xdf"); /* mov %rbx,%rdi */
-		ref(f, LEA_R8, text_of(TEXTS, i));
+		elf_lea(f, R8, elf_vaddr(text_of(TEXTS, i)));
 		if (damage == TWO_TARGETS && i < 4)
-			elf_branch(f, CALL, REST);
+			elf_branch(f, X86_CALL, REST);
 		else
-			elf_branch(f, CALL, damage == NOT_A_START ? DERIVE + 1 : DERIVE);
+			elf_branch(f, X86_CALL, damage == NOT_A_START ? DERIVE + 1 : DERIVE);
 	}
 	CODE(f, "\x5b\xc3"); /* pop %rbx; ret */
 	assert_true(f->text_len <= DERIVE);
@@ -119,7 +91,7 @@ static void add_exporter(struct elf_file *f, enum damage damage)
 	if (damage == BASE_CHANGED)
 		CODE(f, "\x48\x89\xf7"); /* mov %rsi,%rdi */
 	if (damage == CALL_BETWEEN)
-		elf_branch(f, CALL, REST);
+		elf_branch(f, X86_CALL, REST);
 	add_piece(f, server, 32, damage);
 	if (damage != SHORT_COPY)
 		add_piece(f, server + 16, 48, damage);
@@ -139,13 +111,10 @@ static void add_exporter(struct elf_file *f, enum damage damage)
 static void build_ssl(struct elf_file *f, enum damage damage)
 {
 	static const size_t starts[] = { USER, DERIVE, EXPORTER, REST, TEXTS };
-	int i;
 
 	elf_init(f, EM_X86_64);
 	memset(f->text, 0xc3, TEXTS);
-	for (i = 1; i <= LABELS; i++)
-		strcpy((char *)f->text + text_of(TEXTS, i), secret_label_name(i));
-	strcpy((char *)f->text + text_of(TEXTS, LABEL_MAX), "Version: NSS 3.99");
+	add_texts(f, TEXTS, "Version: NSS 3.99");
 	add_users(f, damage);
 	add_exporter(f, damage);
 	elf_unwind(f, starts, sizeof(starts) / sizeof(starts[0]));
@@ -181,10 +150,10 @@ static void add_table(struct elf_file *f, enum damage damage)
 	elf_relr(f, damage == TABLE_HOLE ? UINT64_MAX & ~(UINT64_C(1) << 9) : UINT64_MAX);
 	elf_relr(f, 0x1f);
 	f->text_len = GETTER;
-	ref(f, LEA_RAX, damage == TABLE_NOT_GIVEN ? PRF : TABLE);
+	elf_lea(f, RAX, elf_vaddr(damage == TABLE_NOT_GIVEN ? PRF : TABLE));
 	CODE(f, "\x48\x89\x07"); /* mov %rax,(%rdi) */
 	if (damage == TABLE_TWO) {
-		ref(f, LEA_RAX, TABLE + 8);
+		elf_lea(f, RAX, elf_vaddr(TABLE + 8));
 		CODE(f, "\x48\x89\x07");
 	}
 	CODE(f, "\xc3");
@@ -203,7 +172,7 @@ static void add_force(struct elf_file *f, uint8_t type, bool local, uint8_t size
 	CODE(f, "\xb9"); /* mov $size,%ecx */
 	elf_code(f, &size, 1);
 	CODE(f, "\0\0\0");
-	elf_branch(f, CALL, target);
+	elf_branch(f, X86_CALL, target);
 }
 
 static void add_derive_key(struct elf_file *f, enum damage damage)
@@ -230,14 +199,14 @@ static void add_expansions(struct elf_file *f, enum damage damage)
 {
 	f->text_len = EXPAND;
 	CODE(f, "\x48\x83\xec\x08"); /* sub $8,%rsp */
-	ref(f, LEA_RDX, KEY_TEXT);
-	elf_branch(f, CALL, PRF);
+	elf_lea(f, RDX, elf_vaddr(KEY_TEXT));
+	elf_branch(f, X86_CALL, PRF);
 	if (damage != ONE_EXPANSION) {
-		ref(f, damage == SAME_ARGUMENT ? LEA_RDX : LEA_RSI, KEY_TEXT);
-		elf_branch(f, CALL, PRF);
+		elf_lea(f, damage == SAME_ARGUMENT ? RDX : RSI, elf_vaddr(KEY_TEXT));
+		elf_branch(f, X86_CALL, PRF);
 	}
 	if (damage == THREE_REFERENCES)
-		ref(f, LEA_RDX, KEY_TEXT);
+		elf_lea(f, RDX, elf_vaddr(KEY_TEXT));
 	CODE(f, "\x48\x83\xc4\x08\xc3");
 	assert_true(f->text_len <= PRF);
 }
@@ -258,24 +227,8 @@ static void build_softoken(struct elf_file *f, enum damage damage)
 
 static int resolve(const struct elf_file *f, struct tls_sites *ret_sites)
 {
-	struct tls_sites *found;
-	struct image *image;
-	size_t count;
-	int err;
-
-	assert_int_equal(image_open_memory(f, ELF_FILE_LEN, &image), 0);
-	err = tls_resolve(image, &found, &count);
-	image_free(image);
-	if (err)
-		return err;
-	assert_int_equal(count, 1);
-	assert_ptr_equal(found->library, &nss);
-	*ret_sites = *found;
-	free(found);
-	return 0;
+	return resolve_file(f, &nss, ret_sites);
 }
-
-enum { RCX = 1, RDX, RSI = 6, RDI, R8 };
 
 static void assert_reg(const struct place *place, uint8_t reg, uint8_t width, int32_t add)
 {
@@ -404,10 +357,8 @@ static void test_other_files(void **state)
 /* Whatever is damaged, it must end, and what it finds must be in the file. */
 static void test_damaged(void **state)
 {
-	struct tls_sites *found;
-	struct image *image;
 	struct elf_file f;
-	size_t pos, len, i, count;
+	size_t pos;
 
 	(void)state;
 	for (pos = 0; pos < ELF_FILE_LEN; pos += 3) {
@@ -415,34 +366,18 @@ static void test_damaged(void **state)
 			build_ssl(&f, DAMAGE_NONE);
 		else
 			build_softoken(&f, DAMAGE_NONE);
-		((uint8_t *)&f)[pos] ^= (uint8_t)(1 + pos % 255);
-		len = pos % 7 ? ELF_FILE_LEN : pos;
-		if (image_open_memory(&f, len, &image))
-			continue;
-		if (!tls_resolve(image, &found, &count)) {
-			for (i = 0; i < found->secret_count; i++)
-				assert_true(found->secret[i].offset < len);
-			free(found);
-		}
-		image_free(image);
+		resolve_damaged(&f, pos);
 	}
 }
 
 static bool system_file(const char *path, struct tls_sites *ret_sites)
 {
-	struct tls_sites *found;
 	struct image *image;
-	size_t count;
 
 	if (image_open(path, &image))
 		return false;
-	assert_int_equal(tls_resolve(image, &found, &count), 0);
-	image_free(image);
-	assert_int_equal(count, 1);
-	assert_ptr_equal(found->library, &nss);
-	assert_int_equal(found->problem_count, 0);
-	*ret_sites = *found;
-	free(found);
+	assert_int_equal(resolve_image(image, &nss, ret_sites), 0);
+	assert_int_equal(ret_sites->problem_count, 0);
 	return true;
 }
 

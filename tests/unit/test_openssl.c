@@ -8,11 +8,8 @@
 /* cmocka.h needs the headers above. */
 #include <cmocka.h>
 
-#include "elf_flow.h"
-#include "tls/library.h"
+#include "elf_library.h"
 
-#define CODE(f, bytes) elf_code(f, bytes, sizeof(bytes) - 1)
-#define CALL	       0xe8
 /* Where the functions behind the exported ones are. */
 #define READ_INTERNAL  700
 #define WRITE_INTERNAL 720
@@ -35,7 +32,7 @@ static void add_plain(struct elf_file *f, const char *name, size_t internal, boo
 		CODE(f, "\x31\xc9\x49\x89\xe0"); /* xor %ecx,%ecx; mov %rsp,%r8 */
 	else
 		CODE(f, "\x48\x89\xe1"); /* mov %rsp,%rcx */
-	elf_branch(f, CALL, internal);
+	elf_branch(f, X86_CALL, internal);
 	CODE(f, "\x48\x83\xc4\x18\xc3"); /* add $0x18,%rsp; ret */
 	elf_symbol(f, SECTION_DYNSYM, name, pos, f->text_len - pos);
 }
@@ -45,7 +42,7 @@ static void add_ex(struct elf_file *f, const char *name, size_t internal)
 {
 	size_t pos = CODE(f, "\x48\x83\xec\x08"); /* sub $8,%rsp */
 
-	elf_branch(f, CALL, internal);
+	elf_branch(f, X86_CALL, internal);
 	CODE(f, "\x48\x83\xc4\x08\xc3"); /* add $8,%rsp; ret */
 	elf_symbol(f, SECTION_DYNSYM, name, pos, f->text_len - pos);
 }
@@ -61,7 +58,7 @@ static void add_inlined(struct elf_file *f, const char *name, bool ex)
 	CODE(f, "\x48\x83\xc4\x18\xc3"); /* add $0x18,%rsp; ret */
 	if (!ex)
 		CODE(f, "\x48\x89\xe1"); /* mov %rsp,%rcx */
-	elf_branch(f, CALL, QUIC_READ);
+	elf_branch(f, X86_CALL, QUIC_READ);
 	CODE(f, "\x48\x83\xc4\x18\xc3"); /* add $0x18,%rsp; ret */
 	elf_symbol(f, SECTION_DYNSYM, name, pos, f->text_len - pos);
 }
@@ -91,21 +88,7 @@ static void build_writes(struct elf_file *f)
 
 static int resolve(const struct elf_file *f, struct tls_sites *ret_sites)
 {
-	struct tls_sites *found;
-	struct image *image;
-	size_t count;
-	int err;
-
-	assert_int_equal(image_open_memory(f, ELF_FILE_LEN, &image), 0);
-	err = tls_resolve(image, &found, &count);
-	image_free(image);
-	if (err)
-		return err;
-	assert_int_equal(count, 1);
-	assert_ptr_equal(found->library, &openssl);
-	*ret_sites = *found;
-	free(found);
-	return 0;
+	return resolve_file(f, &openssl, ret_sites);
 }
 
 static const struct tls_site *site(const struct tls_sites *sites, const char *function)
@@ -309,7 +292,7 @@ static void add_read_bytes(struct elf_file *f, size_t pos, bool peek)
 	if (peek)
 		CODE(f, "\x44\x89\x4c\x24\x08"); /* mov %r9d,8(%rsp) */
 	CODE(f, "\x48\x89\xcf\x48\x89\xd6");	 /* mov %rcx,%rdi; mov %rdx,%rsi */
-	elf_branch(f, CALL, COPY_STUB);
+	elf_branch(f, X86_CALL, COPY_STUB);
 	CODE(f, "\x8b\x44\x24\x08\x8a\x4c\x24\x0f"); /* mov 8(%rsp),%eax; mov 0xf(%rsp),%cl */
 	CODE(f, "\x48\x83\xc4\x10\x5b\xc3");	     /* add $0x10,%rsp; pop %rbx; ret */
 	f->text_len = len;
@@ -355,7 +338,7 @@ static void test_records(void **state)
 	assert_int_equal(record->recipe->dir, DIR_IN);
 	assert_int_equal(record->rung, RUNG_CODE);
 	assert_int_equal(record->offset, elf_offset(READ_BYTES + 24));
-	assert_int_equal(f.text[READ_BYTES + 24], CALL);
+	assert_int_equal(f.text[READ_BYTES + 24], X86_CALL);
 	assert_int_equal(record->handle.reg, 3);
 	assert_int_equal(record->handle.width, 8);
 	assert_int_equal(record->type.reg, 4);
