@@ -146,7 +146,7 @@ class Places(AloneCase, OpenSSLCase):
         holder = self.start("unshare", "--net", "--mount", "--propagation", "unchanged", "sh", "-c",
                             "ip link set lo up && echo up && exec cat", stdin=subprocess.PIPE)
         wait_for(lambda: b"up" in holder.output(), "the namespace")
-        inside = ("nsenter", "-t", str(holder.pid), "--net", "--mount")
+        inside = ("nsenter", "-t", str(holder.pid), "--net", "--mount", "--root")
         self.scene(prefix=inside)
         contained = (*inside, "unshare", "--root", root)
         server = self.s_server(*contained)
