@@ -10,6 +10,7 @@
 #include "util/exitcode.h"
 
 #define RING_DEFAULT  (64ULL << 20)
+#define RING_KEYS     (8ULL << 20) /* room for 36,000 secrets */
 #define QUEUE_DEFAULT (256ULL << 20)
 
 #define FIELD TAP_FIELD
@@ -40,7 +41,8 @@ static const struct option_def run_options[] = {
 	{ OPTION_SECONDS, "duration", 'd', FIELD(request.duration_ns), "SECONDS",
 	  "end after this time", 0, 0 },
 	{ OPTION_SIZE, "ring", 0, FIELD(request.ring_bytes), "SIZE",
-	  "ring buffer in the kernel, a power of two (default 64M)", 64ULL << 10, 1ULL << 30 },
+	  "ring buffer in the kernel, a power of two (default 64M, of keys 8M)", 64ULL << 10,
+	  1ULL << 30 },
 	{ OPTION_SIZE, "queue", 0, FIELD(request.queue_bytes), "SIZE",
 	  "memory for what a slow output has not taken yet (default 256M)", 2ULL << 20,
 	  64ULL << 30 },
@@ -125,7 +127,8 @@ int tap_main(const struct tap_command *command, int argc, char **argv)
 {
 	struct tap_options opts = { .request = { .plaintext = command->plaintext,
 						 .keys = command->keys,
-						 .ring_bytes = RING_DEFAULT,
+						 .ring_bytes = command->plaintext ? RING_DEFAULT
+										  : RING_KEYS,
 						 .queue_bytes = QUEUE_DEFAULT,
 						 .ready_fd = -1 } };
 	struct option_def options[OPTIONS_MAX];
