@@ -15,7 +15,7 @@ import subprocess
 import tempfile
 
 from harness import (Case, Certificate, DEADLINE, HarnessError, STARTED, free_port, need, read_file,
-                     wait_for)
+                     wait_for, wait_listening)
 from peer import VERSIONS
 
 # Everything that the NSS key log format defines for TLS over TCP.
@@ -351,6 +351,19 @@ class ProofCase(Case):
 
     def lines(self):
         return check_keylog(self.keylog)
+
+    def prove_server(self, server, versions):
+        """A full and a resumed session with each version of TLS, at server_port."""
+        wait_listening(server, self.server_port)
+        marks, expected = [], []
+        for tls in versions:
+            session = None
+            for _ in range(2):
+                marks.append(self.mark())
+                expected.append(tls)
+                session = self.ask(self.server_port, marks[-1], tls, session)
+        streams = self.prove(*marks, pid=server.pid, port=self.server_port)
+        self.assertEqual([stream.version for stream in streams], expected)
 
     def prove(self, *marks, pid=None, truth=None, labels=None, tls=None, alone=(),
               **which):

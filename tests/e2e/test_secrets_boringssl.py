@@ -3,7 +3,6 @@
 import os
 import unittest
 
-from harness import wait_listening
 from proof import ProofCase
 import programs
 
@@ -48,16 +47,7 @@ class Bun(ProofCase):
     def check_server(self, name):
         server = self.start(self.paths[name], self.script(SERVE), str(self.server_port),
                             self.cert.key, self.cert.cert)
-        wait_listening(server, self.server_port)
-        marks, versions = [], []
-        for tls in ("1.2", "1.3"):
-            session = None
-            for _ in range(2):
-                marks.append(self.mark())
-                versions.append(tls)
-                session = self.ask(self.server_port, marks[-1], tls, session)
-        streams = self.prove(*marks, pid=server.pid, port=self.server_port)
-        self.assertEqual([stream.version for stream in streams], versions)
+        self.prove_server(server, ("1.2", "1.3"))
         server.stop()
 
     def test_newest_client(self):

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import unittest
 
-from harness import HERE, wait_listening
+from harness import HERE
 from proof import ProofCase
 import programs
 
@@ -45,16 +45,7 @@ class Node(ProofCase):
 
     def check_server(self, name, path):
         server = self.start(path, SCRIPT, self.plan(port=self.server_port))
-        wait_listening(server, self.server_port)
-        marks, versions = [], []
-        for tls in self.versions(name):
-            session = None
-            for _ in range(2):
-                marks.append(self.mark())
-                versions.append(tls)
-                session = self.ask(self.server_port, marks[-1], tls, session)
-        streams = self.prove(*marks, pid=server.pid, port=self.server_port)
-        self.assertEqual([stream.version for stream in streams], versions)
+        self.prove_server(server, self.versions(name))
         server.stop()
 
 
